@@ -1,0 +1,1 @@
+"""The ground: everything outside the process that the system stands on."""

@@ -1,0 +1,1 @@
+"""Changes: the EventLog protocol and its implementations."""

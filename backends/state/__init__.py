@@ -1,0 +1,1 @@
+"""Facts: the StateStore protocol and its implementations."""

@@ -1,0 +1,184 @@
+"""What a state store must do. Every verb is one transaction and durable when it returns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from backends.model import (
+    UNCONDITIONAL,
+    AccessKey,
+    Bucket,
+    Discard,
+    Entry,
+    Event,
+    Intent,
+    Part,
+    Precondition,
+    Row,
+    Upload,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """How a commit ended. `won` is False where a newer version was there already.
+
+    `replaced` is the live row that this commit took the place of.
+    """
+
+    won: bool
+    replaced: Row | None = None
+
+
+class StateStore(Protocol):
+    """Keeps facts. Raises only `backends.errors`.
+
+    Keys are ordered by their UTF-8 bytes. Uploads are ordered by (key, name), buckets by name.
+    Events reach the outbox only while some group subscribes.
+    """
+
+    async def ping(self) -> None:
+        """Return if the store answers; Unavailable says why not."""
+
+    # Buckets
+
+    async def create_bucket(self, bucket: Bucket) -> Bucket:
+        """Insert it; where the name is taken, change nothing. The bucket that is there now."""
+
+    async def bucket(self, name: str) -> Bucket:
+        """BucketNotFound."""
+
+    async def buckets(self, owner: str, *, prefix: str, after: str, limit: int) -> list[Bucket]:
+        """The owner's buckets with names above `after`."""
+
+    async def delete_bucket(self, name: str) -> list[Upload]:
+        """Remove an empty bucket; its uploads end with it and are returned.
+
+        BucketNotFound; NotEmpty while a live object is in it.
+        """
+
+    # Objects
+
+    async def find(self, bucket: str, key: str) -> Row:
+        """The newest row of the key, unless it is a tombstone. BucketNotFound, NotFound."""
+
+    async def page(self, bucket: str, *, prefix: str, after: str, limit: int) -> list[Entry]:
+        """Live objects with keys above `after`, read by index. BucketNotFound."""
+
+    async def begin(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        lease: int,
+        upload: str = "",
+        condition: Precondition = UNCONDITIONAL,
+    ) -> Intent:
+        """Promise a write for `lease` milliseconds, under a version above all others of the key.
+
+        The condition is checked here so that a hopeless body need not be sent; `commit` decides.
+        BucketNotFound; UploadNotFound where `upload` is named and not there.
+        """
+
+    async def commit(
+        self, row: Row, event: Event, *, condition: Precondition = UNCONDITIONAL, upload: str = ""
+    ) -> Committed:
+        """Make `row` the key's current one if its version is the highest; the intent ends.
+
+        Row and event are written together, or neither. With `upload`, that upload ends too. The
+        bytes of the row that was replaced become a discard. Where the row did not win nothing
+        changes and the intent stays: the caller drops the bytes, then the intent. A second commit
+        of the same version changes nothing and has won. BucketNotFound; PreconditionFailed and
+        NotFound as the condition says: nothing changes, the intent stays.
+        """
+
+    async def bury(
+        self,
+        bucket: str,
+        key: str,
+        event_name: str,
+        operation: str,
+        *,
+        condition: Precondition = UNCONDITIONAL,
+    ) -> Row | None:
+        """Write a tombstone above all versions of the key, with its event; the row it removed.
+
+        None, and no tombstone, where there was nothing. The removed bytes become a discard.
+        BucketNotFound; PreconditionFailed or NotFound as the condition says.
+        """
+
+    # Multipart uploads
+
+    async def create_upload(self, upload: Upload) -> None:
+        """BucketNotFound."""
+
+    async def upload(self, bucket: str, key: str, name: str) -> Upload:
+        """UploadNotFound."""
+
+    async def uploads(
+        self, bucket: str, *, prefix: str, after: tuple[str, str], limit: int
+    ) -> list[Upload]:
+        """Uploads above (key, name) `after`; (key, "") starts at the first of that key and
+        (key, "\\U0010ffff") behind its last. BucketNotFound."""
+
+    async def put_part(self, bucket: str, key: str, name: str, part: Part) -> Part | None:
+        """Record a part; the one of the same number that it replaced. UploadNotFound."""
+
+    async def parts(
+        self, bucket: str, key: str, name: str, *, after: int = 0, limit: int = 10_000
+    ) -> list[Part]:
+        """Parts with numbers above `after`. UploadNotFound."""
+
+    async def delete_upload(self, bucket: str, key: str, name: str) -> None:
+        """UploadNotFound."""
+
+    # What a crash left to do
+
+    async def expired_intents(self, *, limit: int) -> list[Intent]:
+        """Intents whose lease ran out, oldest first."""
+
+    async def drop_intent(self, intent: Intent) -> None:
+        """Forget it; one that is gone is no error."""
+
+    async def discards(self, *, older_than: int, limit: int) -> list[Discard]:
+        """Bytes to drop that were given up more than `older_than` milliseconds ago."""
+
+    async def drop_discards(self, discards: Sequence[Discard]) -> None:
+        """Forget them once the storage has dropped the bytes."""
+
+    async def purge_tombstones(self, *, older_than: int, limit: int) -> int:
+        """Remove tombstones older than so many milliseconds whose event every group has read."""
+
+    async def stale_uploads(self, *, older_than: int, limit: int) -> list[Upload]:
+        """Uploads begun more than `older_than` milliseconds ago."""
+
+    # The outbox
+
+    async def subscribe(self, group: str) -> None:
+        """From now on keep events for `group`; again is no error."""
+
+    async def unsubscribe(self, group: str) -> None:
+        """Keep none for it any more."""
+
+    async def unread(self, group: str, *, after: int, limit: int) -> list[tuple[int, Event]]:
+        """Events the group has not acknowledged, with sequence numbers above `after`."""
+
+    async def acknowledge(self, group: str, sequence: int) -> None:
+        """The group is done with every event up to `sequence`; what all are done with goes."""
+
+    # Leases and keys
+
+    async def acquire(self, name: str, holder: str, *, lease: int) -> bool:
+        """Whether `holder` now has the lease, for so many milliseconds; renews its own."""
+
+    async def put_key(self, key: AccessKey) -> None:
+        """Add a key, or replace the one of the same name."""
+
+    async def key(self, access_key: str) -> AccessKey:
+        """NotFound."""
+
+    async def keys(self) -> list[AccessKey]:
+        """All of them, by access key."""
+
+    async def close(self) -> None:
+        """Finish what is queued, then let go."""

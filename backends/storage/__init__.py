@@ -1,0 +1,1 @@
+"""Bytes: the ObjectStore protocol, its drivers and the layers around them."""

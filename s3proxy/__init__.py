@@ -1,0 +1,1 @@
+"""The gateway: S3 on the wire, our rules behind it."""

@@ -1,0 +1,1 @@
+"""The rules of a gateway: no HTTP, no XML."""

@@ -1,0 +1,1 @@
+"""The S3 wire: parsing, signatures, XML. It holds no rules."""
