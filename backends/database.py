@@ -65,9 +65,7 @@ class Database:
         with neutral_errors(self._path):
             return self._reader.execute(sql, parameters).fetchall()
 
-    async def write(
-        self, work: Callable[[sqlite3.Connection], T], *, durable: bool = True
-    ) -> T:
+    async def write(self, work: Callable[[sqlite3.Connection], T], *, durable: bool = True) -> T:
         """What `work` returns, once its transaction is on disk. Without `durable` it may not be.
 
         An error that `work` raises undoes what it did and is raised here. A caller that is

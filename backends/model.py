@@ -10,6 +10,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 COUNTER_BITS = 16
+STAMP_DIGITS = 16
 
 
 class Version(Struct, frozen=True, order=True):
@@ -27,13 +28,13 @@ class Version(Struct, frozen=True, order=True):
         return self.stamp >> COUNTER_BITS
 
     def __str__(self) -> str:
-        return f"{self.stamp:016x}-{self.site}"
+        return f"{self.stamp:0{STAMP_DIGITS}x}-{self.site}"
 
     @classmethod
     def parse(cls, text: str) -> "Version":
         """The version that `str` wrote; ValueError for any other text."""
         stamp, dash, site = text.partition("-")
-        if len(stamp) != 16 or not dash or not site:
+        if len(stamp) != STAMP_DIGITS or not dash or not site:
             raise ValueError(f"not a version: {text!r}")
         return cls(int(stamp, 16), site)
 

@@ -118,8 +118,10 @@ class StateStore(Protocol):
     async def uploads(
         self, bucket: str, *, prefix: str, after: tuple[str, str], limit: int
     ) -> list[Upload]:
-        """Uploads above (key, name) `after`; (key, "") starts at the first of that key and
-        (key, "\\U0010ffff") behind its last. BucketNotFound."""
+        """Uploads above (key, name) `after`; BucketNotFound.
+
+        A name of "" starts at the key's first upload, one of U+10FFFF behind its last.
+        """
 
     async def put_part(self, bucket: str, key: str, name: str, part: Part) -> Part | None:
         """Record a part; the one of the same number that it replaced. UploadNotFound."""
