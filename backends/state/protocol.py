@@ -80,10 +80,22 @@ class StateStore(Protocol):
         BucketNotFound; UploadNotFound where `upload` is named and not there.
         """
 
+    async def renew(self, intent: Intent, *, lease: int) -> Intent:
+        """The same intent, held for `lease` milliseconds from now. Unavailable if it was lost."""
+
     async def commit(
-        self, row: Row, event: Event, *, condition: Precondition = UNCONDITIONAL, upload: str = ""
+        self,
+        row: Row,
+        event: Event,
+        *,
+        intent: Intent | None = None,
+        condition: Precondition = UNCONDITIONAL,
+        upload: str = "",
     ) -> Committed:
         """Make `row` the key's current one if its version is the highest; the intent ends.
+
+        The intent, where given, must still be there with the same `expires`: Unavailable says that
+        its lease ran out and that a worker took it.
 
         Row and event are written together, or neither. With `upload`, that upload ends too. The
         bytes of the row that was replaced become a discard. Where the row did not win nothing
@@ -136,8 +148,12 @@ class StateStore(Protocol):
 
     # What a crash left to do
 
-    async def expired_intents(self, *, limit: int) -> list[Intent]:
-        """Intents whose lease ran out, oldest first."""
+    async def claim_expired_intents(self, *, lease: int, limit: int) -> list[Intent]:
+        """Take over intents whose lease ran out, oldest first, for `lease` milliseconds.
+
+        No commit or renewal of theirs succeeds from then on but the claimer's, who passes the
+        intent as it is returned here (with its new `expires`).
+        """
 
     async def drop_intent(self, intent: Intent) -> None:
         """Forget it; one that is gone is no error."""

@@ -1,0 +1,35 @@
+"""What the rules refuse, beyond what the ground does."""
+
+from backends.errors import BackendError
+
+
+class BucketTaken(BackendError):
+    """Another client has a bucket of that name."""
+
+
+class InvalidBucketName(BackendError):
+    """The name breaks the rules for buckets."""
+
+
+class PartsOutOfOrder(BackendError):
+    """The parts of a completion are not in ascending order."""
+
+
+class PartTooSmall(BackendError):
+    """A part that is not the last is below the least size."""
+
+
+class WrongTotal(BackendError):
+    """The joined parts are not what the completion says they are."""
+
+
+class WrongChecksum(BackendError):
+    """The joined parts do not have the checksum that the completion names."""
+
+
+class ChecksumMissing(BackendError):
+    """The completion lacks the checksums that its upload was begun with."""
+
+
+class LostRace(BackendError):
+    """A concurrent write got in the way after this one could no longer be taken back."""

@@ -1,0 +1,56 @@
+"""An answer, as bytes that are ready to be sent."""
+
+import base64
+import time
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from typing import Final
+
+from s3proxy.s3 import xml
+from s3proxy.s3.errors import S3Error
+
+XML: Final = "application/xml"
+HOST_ID: Final = base64.b64encode(b"clone-cloud-store").decode()
+NO_CONTENT: Final = 204
+
+
+@dataclass(slots=True)
+class Response:
+    """`body` is whole, or a stream whose length the headers tell."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes | AsyncGenerator[bytes, None] = b""
+
+
+def document(body: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """An XML answer; `body` is the document without its declaration."""
+    return Response(status, {"content-type": XML, **(headers or {})}, xml.encode(body))
+
+
+def failure(error: S3Error, resource: str, request_id: str) -> Response:
+    """The answer that tells an error (S3 API, REST error responses)."""
+    if error.code == "NotModified":
+        return Response(error.status, dict(error.headers))
+    fields = {
+        "Code": error.code,
+        "Message": error.message,
+        "Resource": resource,
+        **error.details,
+        "RequestId": request_id,
+        "HostId": HOST_ID,
+    }
+    body = xml.tag("Error", "".join(xml.element(name, text) for name, text in fields.items()))
+    return document(body, error.status, error.headers)
+
+
+def http_date(milliseconds: int) -> str:
+    """As Last-Modified has it (RFC 9110, 5.6.7)."""
+    return formatdate(milliseconds // 1000, usegmt=True)
+
+
+def iso_date(milliseconds: int) -> str:
+    """As S3's XML has it."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:03d}Z"
