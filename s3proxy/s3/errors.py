@@ -32,6 +32,7 @@ ERRORS: Final[dict[str, tuple[int, str]]] = {
     "InvalidToken": (400, "The token is not valid."),
     "InvalidURI": (400, "The URI could not be parsed."),
     "KeyTooLongError": (400, "The key is longer than 1,024 bytes."),
+    "MalformedTrailerError": (400, "The trailers are not well-formed, or not those announced."),
     "MalformedXML": (400, "The XML is not well-formed, or not what this request takes."),
     "MaxMessageLengthExceeded": (400, "The request is too large."),
     "MetadataTooLarge": (400, "The metadata headers exceed 2 KiB."),

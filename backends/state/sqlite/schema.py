@@ -1,0 +1,68 @@
+"""The tables, as numbered migrations: once released, a line is never changed, only followed.
+
+Keys are TEXT under SQLite's BINARY collation, which is the order of their UTF-8 bytes. Objects are
+keyed by version though one version of a key is live today. Tombstones have a table of their own,
+so that a listing never wades through deletes.
+"""
+
+from typing import Final
+
+FIRST: Final = """
+CREATE TABLE buckets (
+    name TEXT PRIMARY KEY, owner TEXT NOT NULL, created INTEGER NOT NULL, region TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX buckets_by_owner ON buckets (owner, name);
+
+CREATE TABLE objects (
+    bucket TEXT NOT NULL, key TEXT NOT NULL, stamp INTEGER NOT NULL, site TEXT NOT NULL,
+    size INTEGER NOT NULL, etag TEXT NOT NULL, owner TEXT NOT NULL, storage_class TEXT NOT NULL,
+    algorithm TEXT NOT NULL, checksum_kind TEXT NOT NULL,
+    locator TEXT NOT NULL, facts BLOB NOT NULL,
+    PRIMARY KEY (bucket, key, stamp, site)
+) WITHOUT ROWID;
+
+CREATE TABLE tombstones (
+    bucket TEXT NOT NULL, key TEXT NOT NULL, stamp INTEGER NOT NULL, site TEXT NOT NULL,
+    PRIMARY KEY (bucket, key)
+) WITHOUT ROWID;
+CREATE INDEX tombstones_by_age ON tombstones (stamp);
+
+CREATE TABLE uploads (
+    bucket TEXT NOT NULL, key TEXT NOT NULL, name TEXT NOT NULL,
+    started INTEGER NOT NULL, upload BLOB NOT NULL,
+    PRIMARY KEY (bucket, key, name)
+) WITHOUT ROWID;
+CREATE INDEX uploads_by_age ON uploads (started);
+
+CREATE TABLE parts (
+    upload TEXT NOT NULL, number INTEGER NOT NULL, part BLOB NOT NULL,
+    PRIMARY KEY (upload, number)
+) WITHOUT ROWID;
+
+CREATE TABLE intents (
+    bucket TEXT NOT NULL, key TEXT NOT NULL, stamp INTEGER NOT NULL, site TEXT NOT NULL,
+    expires INTEGER NOT NULL, intent BLOB NOT NULL,
+    PRIMARY KEY (bucket, key, stamp, site)
+) WITHOUT ROWID;
+CREATE INDEX intents_by_expiry ON intents (expires);
+
+CREATE TABLE discards (
+    locator TEXT NOT NULL, bucket TEXT NOT NULL, key TEXT NOT NULL, since INTEGER NOT NULL,
+    PRIMARY KEY (locator, bucket, key)
+) WITHOUT ROWID;
+CREATE INDEX discards_by_age ON discards (since);
+
+CREATE TABLE outbox (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    bucket TEXT NOT NULL, key TEXT NOT NULL, event BLOB NOT NULL
+);
+CREATE INDEX outbox_by_object ON outbox (bucket, key);
+CREATE TABLE subscriptions (name TEXT PRIMARY KEY, cursor INTEGER NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE leases (
+    name TEXT PRIMARY KEY, holder TEXT NOT NULL, expires INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE access_keys (access_key TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final = (FIRST,)

@@ -1,0 +1,86 @@
+"""Bytes of an object, out of the catalog and its segment files, block by block."""
+
+import os
+from collections.abc import AsyncGenerator, Sequence
+from typing import Final, NamedTuple
+
+from backends.errors import Corrupt
+from backends.storage.local.segments import Segments, disk_errors
+from backends.threads import in_thread
+
+BLOCK: Final = 1024 * 1024
+OPEN_AT_ONCE: Final = 256
+
+
+class Extent(NamedTuple):
+    """`length` bytes from `start` of a segment file, or of a body that is here."""
+
+    segment: str | None
+    body: bytes | None
+    start: int
+    length: int
+
+
+async def read(segments: Segments, extents: Sequence[Extent]) -> AsyncGenerator[bytes, None]:
+    """Open what the extents name, then hand their bytes out. NotFound comes before any byte.
+
+    Up to 256 segments are held open from the beginning, so that an object that is replaced
+    meanwhile can be read to its end.
+    """
+    files = await in_thread(_open, segments, extents[:OPEN_AT_ONCE])
+    return _stream(segments, extents, files)
+
+
+async def at_hand(body: bytes) -> AsyncGenerator[bytes, None]:
+    """Bytes that the catalog had."""
+    if body:
+        yield body
+
+
+def _open(segments: Segments, extents: Sequence[Extent]) -> dict[str, int]:
+    files: dict[str, int] = {}
+    try:
+        for extent in extents:
+            if extent.segment and extent.segment not in files:
+                files[extent.segment] = segments.open(extent.segment)
+    except BaseException:
+        _close(files)
+        raise
+    return files
+
+
+def _close(files: dict[str, int]) -> None:
+    while files:
+        os.close(files.popitem()[1])
+
+
+async def _stream(
+    segments: Segments, extents: Sequence[Extent], files: dict[str, int]
+) -> AsyncGenerator[bytes, None]:
+    try:
+        for extent in extents:
+            if extent.segment is None:
+                yield (extent.body or b"")[extent.start : extent.start + extent.length]
+                continue
+            if extent.segment not in files:
+                files[extent.segment] = await in_thread(segments.open, extent.segment)
+            async for block in _file_blocks(files[extent.segment], extent):
+                yield block
+    finally:
+        _close(files)
+
+
+async def _file_blocks(file: int, extent: Extent) -> AsyncGenerator[bytes, None]:
+    at, end = extent.start, extent.start + extent.length
+    while at < end:
+        block = await in_thread(_read, file, extent, at, min(BLOCK, end - at))
+        at += len(block)
+        yield block
+
+
+def _read(file: int, extent: Extent, at: int, length: int) -> bytes:
+    with disk_errors(f"segment {extent.segment}"):
+        block = os.pread(file, length, at)
+    if not block:
+        raise Corrupt(f"segment {extent.segment} ends at {at}, its catalog says otherwise")
+    return block
