@@ -80,6 +80,12 @@ class StateStore(Protocol):
         BucketNotFound; UploadNotFound where `upload` is named and not there.
         """
 
+    async def restamp(self, intent: Intent, *, lease: int) -> Intent:
+        """The same promise under a new version, above all others of the key. Unavailable if lost.
+
+        The last writer to finish wins: a long body takes its version when it has arrived.
+        """
+
     async def renew(self, intent: Intent, *, lease: int) -> Intent:
         """The same intent, held for `lease` milliseconds from now. Unavailable if it was lost."""
 

@@ -1,11 +1,11 @@
 """A body on its way in, and the facts its bytes will carry."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 from msgspec.structs import replace
 
-from backends.model import Checksum, Facts
+from backends.model import Checksum, Facts, Version
 
 
 class Incoming(Protocol):
@@ -30,20 +30,23 @@ class Incoming(Protocol):
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
 
-async def unheld() -> None:
-    """Keep no lease: for bytes that are not visible on their own."""
+class Hold(Protocol):
+    """A writer's hold on what it is about to change."""
+
+    async def keep(self) -> None:
+        """Called before each block goes to the storage."""
+
+    async def settle(self) -> Version:
+        """Called when all have gone; the version of the whole."""
 
 
 class Draft:
     """A Source: an incoming body under the facts that a request gave it."""
 
-    def __init__(
-        self, body: Incoming, facts: Facts, keep: Callable[[], Awaitable[None]] = unheld
-    ) -> None:
+    def __init__(self, body: Incoming, facts: Facts, hold: Hold | None = None) -> None:
         self._body = body
         self._facts = facts
-        self._keep = keep
-        self._ended = False
+        self._hold = hold
 
     @property
     def size(self) -> int | None:
@@ -51,17 +54,18 @@ class Draft:
 
     @property
     def facts(self) -> Facts:
-        if not self._ended:
-            return self._facts
-        return replace(
+        return self._facts
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for block in self._body:
+            if self._hold:
+                await self._hold.keep()
+            yield block
+        version = await self._hold.settle() if self._hold else self._facts.version
+        self._facts = replace(
             self._facts,
+            version=version,
             size=self._body.received,
             etag=self._body.etag,
             checksum=self._body.checksum,
         )
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for block in self._body:
-            await self._keep()
-            yield block
-        self._ended = True

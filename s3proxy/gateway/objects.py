@@ -76,7 +76,9 @@ class Objects:
         """Store a body under the facts a request gave it; the row as it is now."""
 
         async def store(lease: Lease) -> Row:
-            draft = Draft(body, replace(facts, version=lease.version), lease.keep)
+            if condition != UNCONDITIONAL:
+                await lease.take()
+            draft = Draft(body, facts, lease)
             stored = await self._store.put(bucket, key, draft)
             return Row(bucket, key, draft.facts, stored.locator)
 
@@ -115,7 +117,7 @@ class Objects:
         condition: Precondition,
     ) -> Row:
         async def store(lease: Lease) -> Row:
-            copied = replace(facts, version=lease.version)
+            copied = replace(facts, version=await lease.take())
             stored = await self._store.copy(
                 source.bucket, source.key, source.locator, bucket, key, copied
             )

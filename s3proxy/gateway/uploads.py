@@ -167,7 +167,7 @@ class Uploads:
         facts = joined(upload, parts, whole(parts))
 
         async def join(lease: Lease) -> Row:
-            versioned = replace(facts, version=lease.version)
+            versioned = replace(facts, version=await lease.take())
             pieces = [StoredPart(part.number, part.token, part.size) for part in parts]
             stored = await self._store.complete_upload(
                 upload.bucket, upload.key, upload.token, pieces, versioned

@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from backends.errors import BackendError, NotFound, PreconditionFailed, Unavailable
 from backends.model import UNCONDITIONAL, Event, Intent, Precondition, Row, Version
@@ -14,26 +15,53 @@ from s3proxy.gateway.errors import LostRace
 
 
 class Lease:
-    """A writer's hold on its intent, renewed while its bytes flow."""
+    """A writer's hold on its intent: taken before bytes change, renewed while they flow.
 
-    def __init__(self, state: StateStore, intent: Intent, milliseconds: int) -> None:
+    The version is settled when the body has arrived, so the last writer to finish wins. A body
+    that is at hand before the lease is taken needs no second stamp.
+    """
+
+    def __init__(
+        self,
+        state: StateStore,
+        bucket: str,
+        key: str,
+        *,
+        milliseconds: int,
+        upload: str = "",
+        condition: Precondition = UNCONDITIONAL,
+    ) -> None:
         self._state = state
         self._milliseconds = milliseconds
-        self.intent = intent
-        self._due = self._next()
-
-    @property
-    def version(self) -> Version:
-        return self.intent.version
+        self._begin = partial(
+            state.begin, bucket, key, lease=milliseconds, upload=upload, condition=condition
+        )
+        self._due = 0.0
+        self._blocks = 0
+        self.intent: Intent | None = None
 
     async def keep(self) -> None:
-        """Renew the intent when a third of its lease is over. Unavailable if it was lost."""
-        if time.monotonic() >= self._due:
+        """Take the lease, or renew it when a third of it is over. Unavailable if it was lost."""
+        self._blocks += 1
+        if self.intent is None:
+            await self.take()
+        elif time.monotonic() >= self._due:
             self.intent = await self._state.renew(self.intent, lease=self._milliseconds)
-            self._due = self._next()
+            self._due = time.monotonic() + self._milliseconds / 3000
 
-    def _next(self) -> float:
-        return time.monotonic() + self._milliseconds / 3000
+    async def take(self) -> Version:
+        """Write the intent; the version it promises. BucketNotFound, and as its condition says."""
+        self.intent = await self._begin()
+        self._due = time.monotonic() + self._milliseconds / 3000
+        return self.intent.version
+
+    async def settle(self) -> Version:
+        """The version for bytes that have all arrived."""
+        if self.intent is None:
+            return await self.take()
+        if self._blocks > 1:
+            self.intent = await self._state.restamp(self.intent, lease=self._milliseconds)
+        return self.intent.version
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +112,20 @@ class Writes:
         upload. BucketNotFound, UploadNotFound; PreconditionFailed and NotFound as the condition
         says; LostRace where it ceased to hold after the upload was consumed.
         """
-        intent = await self._state.begin(
-            bucket, key, lease=self._lease, upload=upload, condition=condition
+        lease = Lease(
+            self._state,
+            bucket,
+            key,
+            milliseconds=self._lease,
+            upload=upload,
+            condition=condition,
         )
-        lease = Lease(self._state, intent, self._lease)
         try:
             row = await put(lease)
         except Unavailable:
             raise
         except Exception:
-            await self._state.drop_intent(lease.intent)
+            await self._forget(lease)
             raise
         await self._commit(row, change, lease, condition, upload)
         return row
@@ -125,4 +157,8 @@ class Writes:
             await self._store.delete(row.bucket, row.key, row.locator)
             if upload:
                 await self._state.delete_upload(row.bucket, row.key, upload)
+            await self._forget(lease)
+
+    async def _forget(self, lease: Lease) -> None:
+        if lease.intent:
             await self._state.drop_intent(lease.intent)

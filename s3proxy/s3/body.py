@@ -6,11 +6,11 @@ received and digested: large blocks in a thread, small ones on the spot.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Final
 
 from backends.model import Checksum
-from s3proxy.s3.checksums import Digests, requested
+from s3proxy.s3.checksums import Digests, Expected, requested
 from s3proxy.s3.chunked import ChunkDecoder
 from s3proxy.s3.errors import S3Error
 from s3proxy.s3.request import Request
@@ -93,15 +93,22 @@ class Body:
         return asyncio.get_running_loop().run_in_executor(None, self._digests.update, block)
 
 
-def incoming(services: Services, request: Request, *, algorithm: str = "") -> Body:
+def incoming(
+    services: Services,
+    request: Request,
+    *,
+    algorithm: str = "",
+    expect: Callable[[Mapping[str, str]], Expected] = requested,
+) -> Body:
     """The body of a request, as its headers announce it.
 
     `algorithm` is the checksum a multipart upload was begun with; a part without one gets it.
+    `expect` says which digests the headers announce for the body.
     """
     streaming = request.payload.startswith(STREAMING)
     size = _announced_size(request, streaming=streaming)
     sha256 = "" if streaming or request.payload in {"", "UNSIGNED-PAYLOAD"} else request.payload
-    digests = Digests(requested(request.headers), payload_sha256=sha256, algorithm=algorithm)
+    digests = Digests(expect(request.headers), payload_sha256=sha256, algorithm=algorithm)
     raw = received(request, services.body_timeout)
     if not streaming:
         return Body(raw, digests, size=size)
@@ -119,10 +126,15 @@ def rehashed(pieces: AsyncIterator[bytes], size: int, algorithm: str) -> Body:
     return Body(pieces, Digests(requested({}), algorithm=algorithm), size=size)
 
 
-async def read_document(services: Services, request: Request) -> bytes:
+async def read_document(
+    services: Services,
+    request: Request,
+    *,
+    expect: Callable[[Mapping[str, str]], Expected] = requested,
+) -> bytes:
     """A small body, whole: XML. MaxMessageLengthExceeded above 8 MiB."""
     body = bytearray()
-    async for block in incoming(services, request):
+    async for block in incoming(services, request, expect=expect):
         body += block
         if len(body) > MAX_DOCUMENT:
             raise S3Error("MaxMessageLengthExceeded")

@@ -61,8 +61,8 @@ class Expected(Struct, frozen=True):
 def requested(headers: Mapping[str, str]) -> Expected:
     """What the headers say of the request's own body.
 
-    InvalidDigest for Content-MD5; InvalidRequest for two checksums, one that S3 does not know,
-    a value that is none, an algorithm that is not the checksum's, a trailer that is no checksum.
+    InvalidDigest for Content-MD5; BadDigest for a value that is no such checksum; InvalidRequest
+    for two checksums, an unknown one, an algorithm that is not the checksum's, another trailer.
     """
     content_md5 = _content_md5(headers)
     named = _named_algorithm(headers)
@@ -168,7 +168,7 @@ class Digests:
         """Return if the body was what the request announced.
 
         BadDigest, XAmzContentSHA256Mismatch; MalformedTrailerError where the trailers are not
-        those announced, InvalidRequest where one has no valid value.
+        those announced.
         """
         expected = self._expected.md5
         if expected is not None and expected != self._md5.digest():
@@ -255,7 +255,7 @@ def _require_kind(headers: Mapping[str, str], kind: ChecksumType) -> None:
 def _decoded(algorithm: Algorithm, value: str) -> bytes:
     digest = algorithm.decode(value)
     if digest is None:
-        raise _invalid(f"Value for {algorithm.header} is not a {algorithm.name} in base64.")
+        raise S3Error("BadDigest", f"{algorithm.header} is not a {algorithm.name} in base64.")
     return digest
 
 

@@ -45,18 +45,18 @@ def evaluate_copy(headers: Mapping[str, str], etag: str, modified_ms: int) -> No
 def write_condition(headers: Mapping[str, str]) -> Precondition:
     """What a PUT, DELETE or CompleteMultipartUpload asks of the object it replaces.
 
-    NotImplemented, as S3 says it, for any but one strong ETag or `*` in If-Match and `*` in
-    If-None-Match.
+    NotImplemented, as S3 says it, for any but one strong ETag or `*` in one of If-Match and
+    If-None-Match. (Amazon S3 takes no ETag in the latter on writes; others do, and it is safe.)
     """
     for name in _REFUSED_ON_WRITE:
         if name in headers:
             raise _not_implemented(name)
     match, none_match = headers.get("if-match"), headers.get("if-none-match")
     if none_match is None:
-        return Precondition(match="" if match is None else _one_tag(match))
-    if match is not None or none_match.strip() != ANY:
+        return Precondition(match="" if match is None else _one_tag("if-match", match))
+    if match is not None:
         raise _not_implemented("if-none-match")
-    return Precondition(none_match=ANY)
+    return Precondition(none_match=_one_tag("if-none-match", none_match))
 
 
 def _failed(headers: Mapping[str, str], prefix: str, etag: str, modified_ms: int) -> str:
@@ -95,10 +95,10 @@ def _changed_since(date: str | None, modified_ms: int) -> bool | None:
     return None if seconds is None else modified_ms // 1000 > seconds
 
 
-def _one_tag(text: str) -> str:
+def _one_tag(name: str, text: str) -> str:
     found = _ONE_TAG.fullmatch(text)
     if found is None or found[1] == ANY:
-        raise _not_implemented("if-match")
+        raise _not_implemented(name)
     return found[1] or found[2]
 
 

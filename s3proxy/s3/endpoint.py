@@ -44,11 +44,15 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """How requests are read: our own domains, SigV2 or not, and the only region allowed, if any."""
+    """How requests are read: our own domains, SigV2 or not, and the only region allowed, if any.
+
+    With `log_requests` each request leaves a line in the log.
+    """
 
     domains: tuple[str, ...] = ()
     sigv2: bool = False
     region: str | None = None
+    log_requests: bool = False
 
 
 class Endpoint:
@@ -74,13 +78,21 @@ class Endpoint:
             log.exception("request failed", request=request.id, operation=request.operation.name)
             response = failure(S3Error("InternalError"), request.resource, request.id)
         sent = await self._send(request, response, send)
-        self._observer.observe(
-            request.operation.name,
-            response.status,
-            time.perf_counter() - started,
-            request.received,
-            sent,
-        )
+        seconds = time.perf_counter() - started
+        operation = request.operation.name
+        self._observer.observe(operation, response.status, seconds, request.received, sent)
+        if self._wire.log_requests:
+            log.info(
+                "request",
+                request=request.id,
+                operation=operation,
+                resource=request.resource,
+                client=request.caller.owner,
+                status=response.status,
+                milliseconds=round(seconds * 1000, 3),
+                received=request.received,
+                sent=sent,
+            )
 
     def _read(self, scope: Message, receive: Receive) -> Request:
         number = next(self._numbers)

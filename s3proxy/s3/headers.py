@@ -83,7 +83,7 @@ def stored_headers(headers: Mapping[str, str]) -> dict[str, str]:
 def without_aws_chunked(encoding: str) -> str:
     """`aws-chunked` is how the body travelled, not what it is."""
     codings = [coding.strip() for coding in encoding.split(",")]
-    return ",".join(coding for coding in codings if coding.lower() != "aws-chunked")
+    return ", ".join(coding for coding in codings if coding.lower() != "aws-chunked")
 
 
 def stored_metadata(headers: Mapping[str, str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ Encode = Callable[[str], str]
 
 
 async def list_objects(services: Services, request: Request) -> Response:
-    """ListObjects, version 1."""
+    """ListObjects, version 1. Its Prefix is never URL-encoded: no SDK would decode it."""
     query = request.query
     marker = query.get("marker", "")
     page, encode = await _page(services, request, marker)
@@ -26,7 +26,8 @@ async def list_objects(services: Services, request: Request) -> Response:
         request,
         page,
         encode,
-        f"<Marker>{encode(marker)}</Marker>"
+        xml.element("Prefix", query.get("prefix", ""))
+        + f"<Marker>{encode(marker)}</Marker>"
         + (f"<NextMarker>{following}</NextMarker>" if following else ""),
         with_owner=True,
     )
@@ -46,7 +47,7 @@ async def list_objects_v2(services: Services, request: Request) -> Response:
         request,
         page,
         encode,
-        f"<KeyCount>{len(page)}</KeyCount>"
+        f"<Prefix>{encode(query.get('prefix', ''))}</Prefix><KeyCount>{len(page)}</KeyCount>"
         + (xml.element("ContinuationToken", token) if "continuation-token" in query else "")
         + (f"<NextContinuationToken>{following}</NextContinuationToken>" if following else "")
         + (f"<StartAfter>{encode(start_after)}</StartAfter>" if start_after else ""),
@@ -98,7 +99,7 @@ def _result(
     request: Request, page: Page, encode: Encode, places: str, *, with_owner: bool
 ) -> Response:
     body = (
-        f"<Name>{request.bucket}</Name><Prefix>{encode(request.query.get('prefix', ''))}</Prefix>"
+        f"<Name>{request.bucket}</Name>"
         + places
         + _settings(request.query, page, encode)
         + "".join(

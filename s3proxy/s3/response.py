@@ -30,9 +30,15 @@ def document(body: str, status: int = 200, headers: Mapping[str, str] | None = N
 
 
 def failure(error: S3Error, resource: str, request_id: str) -> Response:
-    """The answer that tells an error (S3 API, REST error responses)."""
+    """The answer that tells an error."""
     if error.code == "NotModified":
         return Response(error.status, dict(error.headers))
+    headers = {"content-type": XML, **error.headers}
+    return Response(error.status, headers, error_document(error, resource, request_id))
+
+
+def error_document(error: S3Error, resource: str, request_id: str) -> bytes:
+    """An error in XML (S3 API, REST error responses)."""
     fields = {
         "Code": error.code,
         "Message": error.message,
@@ -41,8 +47,9 @@ def failure(error: S3Error, resource: str, request_id: str) -> Response:
         "RequestId": request_id,
         "HostId": HOST_ID,
     }
-    body = xml.tag("Error", "".join(xml.element(name, text) for name, text in fields.items()))
-    return document(body, error.status, error.headers)
+    return xml.encode(
+        xml.tag("Error", "".join(xml.element(name, text) for name, text in fields.items()))
+    )
 
 
 def http_date(milliseconds: int) -> str:

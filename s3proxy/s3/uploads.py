@@ -134,7 +134,7 @@ async def abort_multipart_upload(services: Services, request: Request) -> Respon
 
 async def complete_multipart_upload(services: Services, request: Request) -> Response:
     """CompleteMultipartUpload; one that comes again gets the same answer again."""
-    chosen = _chosen(await read_document(services, request))
+    chosen = _chosen(await read_document(services, request, expect=checksums.requested_of_document))
     name = request.query["uploadId"]
     try:
         upload = await _find(services, request)

@@ -1,19 +1,13 @@
-import zlib
 from base64 import b64encode
 from hashlib import md5, sha1, sha256
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from backends.model import Checksum, ChecksumType
 from s3proxy.s3.checksums import (
     ALGORITHMS,
     Digests,
-    combined,
-    composite,
     copy_algorithm,
-    multipart_etag,
     requested,
     requested_of_document,
     require_whole,
@@ -27,41 +21,17 @@ CRC32, CRC32C, CRC64NVME = "y/Q5Jg==", "4waSgw==", "rosUhgp5mIg="
 SHA1, SHA256 = (b64encode(f(BODY).digest()).decode() for f in (sha1, sha256))
 VALUES = {"CRC32": CRC32, "CRC32C": CRC32C, "CRC64NVME": CRC64NVME, "SHA1": SHA1, "SHA256": SHA256}
 MD5 = b64encode(md5(BODY).digest()).decode()
-POLYNOMIALS = {
-    "CRC32": (0xEDB88320, 32),
-    "CRC32C": (0x82F63B78, 32),
-    "CRC64NVME": (0x9A6C9329AC4BC9B5, 64),
-}
-CRCS = list(POLYNOMIALS)
-MIB5 = 5 * 1024 * 1024
-
-
-def digest(algorithm: str, *pieces: bytes) -> bytes:
-    started = ALGORITHMS[algorithm].start()
-    for piece in pieces:
-        started.update(piece)
-    return started.digest()
 
 
 def value(algorithm: str, data: bytes) -> str:
-    return b64encode(digest(algorithm, data)).decode()
+    started = ALGORITHMS[algorithm].start()
+    started.update(data)
+    return b64encode(started.digest()).decode()
 
 
-def bit_by_bit(algorithm: str, data: bytes) -> int:
-    """The CRC by its definition, reflected."""
-    polynomial, width = POLYNOMIALS[algorithm]
-    ones = (1 << width) - 1
-    crc = ones
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ (polynomial if crc & 1 else 0)
-    return crc ^ ones
-
-
-def check(headers: dict[str, str], body: bytes = BODY, **trailers: str) -> Digests:
+def check(headers: dict[str, str], **trailers: str) -> Digests:
     digests = Digests(requested(headers))
-    digests.update(body)
+    digests.update(BODY)
     digests.verify({name.replace("_", "-"): value for name, value in trailers.items()})
     return digests
 
@@ -70,74 +40,6 @@ def refusal(headers: dict[str, str], **trailers: str) -> str:
     with pytest.raises(S3Error) as caught:
         check(headers, **trailers)
     return caught.value.code
-
-
-@pytest.mark.parametrize(
-    ("algorithm", "wanted"),
-    [("CRC32", "cbf43926"), ("CRC32C", "e3069283"), ("CRC64NVME", "ae8b14860a799888")],
-)
-def test_a_crc_has_its_published_check_value(algorithm: str, wanted: str) -> None:
-    assert digest(algorithm, BODY).hex() == wanted
-
-
-@pytest.mark.parametrize("algorithm", CRCS)
-@given(st.lists(st.binary(max_size=40), max_size=4))
-def test_a_crc_is_what_its_definition_says(algorithm: str, pieces: list[bytes]) -> None:
-    whole = bit_by_bit(algorithm, b"".join(pieces))
-
-    assert int.from_bytes(digest(algorithm, *pieces), "big") == whole
-
-
-@given(st.binary(max_size=5000))
-def test_crc32_is_that_of_zlib(data: bytes) -> None:
-    assert int.from_bytes(digest("CRC32", data), "big") == zlib.crc32(data)
-
-
-@pytest.mark.parametrize("algorithm", CRCS)
-@given(st.lists(st.binary(max_size=300), max_size=6))
-def test_combined_parts_have_the_checksum_of_the_whole(algorithm: str, parts: list[bytes]) -> None:
-    pairs = [(value(algorithm, part), len(part)) for part in parts]
-
-    assert combined(algorithm, pairs) == value(algorithm, b"".join(parts))
-
-
-@pytest.mark.parametrize(
-    ("algorithm", "parts", "whole"),
-    [
-        ("CRC32", ["JRTCyQ==", "QoZTGg==", "YAgjqw=="], "WgDhBQ=="),
-        ("CRC64NVME", ["L/E4WYn8v98=", "xW1l19VobYM=", "cK5MnNaWrW4="], "i+6LR0y3eFo="),
-    ],
-)
-def test_parts_of_5_mib_combine_as_on_s3(algorithm: str, parts: list[str], whole: str) -> None:
-    assert parts == [value(algorithm, letter * MIB5) for letter in (b"A", b"B", b"C")]
-    assert combined(algorithm, [(part, MIB5) for part in parts]) == whole
-
-
-@pytest.mark.parametrize("algorithm", CRCS)
-def test_parts_beyond_4_gib_combine(algorithm: str) -> None:
-    half = 3 * 1024**3
-    zeros = [(value(algorithm, bytes(1024**2)), 1024**2)]
-    gib3 = combined(algorithm, zeros * 3072)
-
-    assert combined(algorithm, [(gib3, half), (gib3, half)]) == combined(algorithm, zeros * 6144)
-
-
-def test_a_digest_that_is_no_crc_cannot_be_combined() -> None:
-    with pytest.raises(ValueError, match="SHA256"):
-        combined("SHA256", [(SHA256, 9)])
-
-
-def test_a_composite_checksum_and_etag_are_those_of_s3() -> None:
-    parts = [letter * MIB5 for letter in (b"A", b"B", b"C")]
-
-    assert (
-        composite("SHA256", [value("SHA256", part) for part in parts])
-        == "uWBwpe1dxI4Vw8Gf0X9ynOdw/SS6VBzfWm9giiv1sf4=-3"
-    )
-    assert (
-        multipart_etag([md5(part).hexdigest() for part in parts])
-        == "b2add96cc9702bbf4efb0ccdfc6b7747-3"
-    )
 
 
 @pytest.mark.parametrize("name", list(ALGORITHMS))
@@ -159,7 +61,7 @@ def test_a_checksum_in_a_trailer_is_verified() -> None:
 
     assert check(headers, x_amz_checksum_crc32=CRC32).checksum == Checksum("CRC32", CRC32)
     assert refusal(headers, x_amz_checksum_crc32="AAAAAA==") == "BadDigest"
-    assert refusal(headers, x_amz_checksum_crc32="AAAA") == "InvalidRequest"
+    assert refusal(headers, x_amz_checksum_crc32="AAAA") == "BadDigest"
     assert refusal(headers, x_amz_checksum_crc32c=CRC32C) == "MalformedTrailerError"
     assert refusal(headers) == "MalformedTrailerError"
     assert refusal({}, x_amz_checksum_crc32=CRC32) == "MalformedTrailerError"
@@ -190,11 +92,6 @@ def test_a_content_md5_that_is_none_is_refused(text: str) -> None:
         {"x-amz-trailer": ""},
         {"x-amz-checksum-crc99": CRC32},
         {"x-amz-checksum-sha512": CRC32},
-        {"x-amz-checksum-crc32": ""},
-        {"x-amz-checksum-crc32": "bad"},
-        {"x-amz-checksum-crc32": "AAAAAAA="},
-        {"x-amz-checksum-crc32": CRC32 + ","},
-        {"x-amz-checksum-crc32": "\xff" * 8},
         {"x-amz-checksum-crc32": CRC32, "x-amz-sdk-checksum-algorithm": "SHA1"},
         {"x-amz-checksum-crc32": CRC32, "x-amz-checksum-algorithm": "SHA1"},
         {"x-amz-checksum-crc32": CRC32, "x-amz-checksum-type": "COMPOSITE"},
@@ -206,6 +103,11 @@ def test_a_content_md5_that_is_none_is_refused(text: str) -> None:
 )
 def test_a_checksum_that_cannot_be_kept_is_refused(headers: dict[str, str]) -> None:
     assert refusal(headers) == "InvalidRequest"
+
+
+@pytest.mark.parametrize("text", ["", "bad", "AAAAAAA=", CRC32 + ",", "\xff" * 8])
+def test_a_value_that_is_no_such_checksum_is_refused(text: str) -> None:
+    assert refusal({"x-amz-checksum-crc32": text}) == "BadDigest"
 
 
 def test_other_headers_ask_for_no_checksum() -> None:

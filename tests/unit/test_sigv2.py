@@ -31,10 +31,12 @@ def signed(
     url: bool = False,
 ) -> SignedRequest:
     pairs = "&".join(f"{name}={quote(value, safe='')}" for name, value in (query or {}).items())
-    address = f"http://s3.example.org/bucket/{quote(key, safe='/~')}" + (f"?{pairs}" if pairs else "")
+    address = f"http://s3.example.org/bucket/{quote(key, safe='/~')}" + (
+        f"?{pairs}" if pairs else ""
+    )
     request = AWSRequest("GET", address, headers or {})
     (HmacV1QueryAuth(SIGNER, expires=600) if url else HmacV1Auth(SIGNER)).add_auth(request)
-    parts = urlsplit(request.url)
+    parts = urlsplit(str(request.url))
     sent = {name.lower(): str(value) for name, value in request.headers.items()}
     return SignedRequest("GET", parts.path, parts.query, {"host": "s3.example.org", **sent})
 

@@ -73,13 +73,20 @@ class ObjectTable(Tables):
                 require_upload(connection, bucket, key, upload)
             _require(connection, bucket, key, condition)
             version = self._next_version(connection, bucket, key)
-            expires = self._now() + lease
-            intent = Intent(bucket, key, version, expires, upload, condition)
-            connection.execute(
-                "INSERT INTO intents VALUES (?, ?, ?, ?, ?, ?)",
-                (bucket, key, version.stamp, version.site, expires, ENCODER.encode(intent)),
-            )
+            intent = Intent(bucket, key, version, self._now() + lease, upload, condition)
+            _insert_intent(connection, intent)
             return intent
+
+        return await self._database.write(promise, durable=False)
+
+    async def restamp(self, intent: Intent, *, lease: int) -> Intent:
+        def promise(connection: sqlite3.Connection) -> Intent:
+            _require_intent(connection, intent)
+            version = self._next_version(connection, intent.bucket, intent.key)
+            _delete_intent(connection, intent.bucket, intent.key, intent.version)
+            promised = replace(intent, version=version, expires=self._now() + lease)
+            _insert_intent(connection, promised)
+            return promised
 
         return await self._database.write(promise, durable=False)
 
@@ -168,9 +175,7 @@ class ObjectTable(Tables):
         else:
             connection.execute(f"DELETE FROM tombstones {OF_KEY}", of_key)
             connection.execute(STORE, record_of(row))
-        connection.execute(
-            f"DELETE FROM intents {OF_VERSION}", (*of_key, row.version.stamp, row.version.site)
-        )
+        _delete_intent(connection, row.bucket, row.key, row.version)
         if live and live.locator and live.locator != row.locator:
             connection.execute(
                 "INSERT OR REPLACE INTO discards VALUES (?, ?, ?, ?)",
@@ -184,6 +189,27 @@ class ObjectTable(Tables):
             " SELECT ?, ?, ? WHERE EXISTS (SELECT 1 FROM subscriptions)",
             (event.bucket, event.key, ENCODER.encode(event)),
         )
+
+
+def _insert_intent(connection: sqlite3.Connection, intent: Intent) -> None:
+    version = intent.version
+    connection.execute(
+        "INSERT INTO intents VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            intent.bucket,
+            intent.key,
+            version.stamp,
+            version.site,
+            intent.expires,
+            ENCODER.encode(intent),
+        ),
+    )
+
+
+def _delete_intent(connection: sqlite3.Connection, bucket: str, key: str, version: Version) -> None:
+    connection.execute(
+        f"DELETE FROM intents {OF_VERSION}", (bucket, key, version.stamp, version.site)
+    )
 
 
 def store_intent(connection: sqlite3.Connection, intent: Intent) -> None:

@@ -1,0 +1,73 @@
+"""What operators count: requests, bytes and latency, by operation and status.
+
+All processes of a server write to files in one folder (PROMETHEUS_MULTIPROC_DIR), which must be
+set before prometheus_client is imported; any of them can then answer for all.
+"""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
+
+FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+LATENCIES: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
+
+
+class Metrics:
+    """One a process."""
+
+    def __init__(self) -> None:
+        labels = ("operation", "status")
+        registry = CollectorRegistry()
+        self._seconds = Histogram(
+            "ccs_s3_request_seconds",
+            "Time from a request's first byte to its answer's last.",
+            ("operation",),
+            buckets=LATENCIES,
+            registry=registry,
+        )
+        self._requests = Counter("ccs_s3_requests", "Requests.", labels, registry=registry)
+        self._received = Counter(
+            "ccs_s3_received_bytes", "Bytes of bodies in.", ("operation",), registry=registry
+        )
+        self._sent = Counter(
+            "ccs_s3_sent_bytes", "Bytes of bodies out.", ("operation",), registry=registry
+        )
+        self._of_status = lru_cache(maxsize=4096)(self._requests.labels)
+        self._of_operation = lru_cache(maxsize=512)(self._children)
+
+    def observe(
+        self, operation: str, status: int, seconds: float, received: int, sent: int
+    ) -> None:
+        """Count one request."""
+        latency, bytes_in, bytes_out = self._of_operation(operation)
+        self._of_status(operation, str(status)).inc()
+        latency.observe(seconds)
+        if received:
+            bytes_in.inc(received)
+        if sent:
+            bytes_out.inc(sent)
+
+    def _children(self, operation: str) -> tuple[Histogram, Counter, Counter]:
+        return (
+            self._seconds.labels(operation),
+            self._received.labels(operation),
+            self._sent.labels(operation),
+        )
+
+
+def render() -> bytes:
+    """The metrics of all processes, in Prometheus' text format."""
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
+
+
+def prepare(folder: Path) -> None:
+    """Empty the folder of a server that starts; its processes inherit where it is."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for file in folder.glob("*.db"):
+        file.unlink()
+    os.environ[FOLDER] = str(folder)
