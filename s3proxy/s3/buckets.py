@@ -64,9 +64,10 @@ async def delete_bucket(services: Services, request: Request) -> Response:
 
 
 async def get_bucket_location(services: Services, request: Request) -> Response:
-    """GetBucketLocation: empty for us-east-1, as S3 has it."""
-    region = region_of(services, await services.buckets.find(request.bucket))
-    return document(xml.root("LocationConstraint", "" if region == DEFAULT_REGION else region))
+    """GetBucketLocation: what the bucket was made with; empty for us-east-1 by default."""
+    bucket = await services.buckets.find(request.bucket)
+    default = "" if services.region == DEFAULT_REGION else services.region
+    return document(xml.root("LocationConstraint", bucket.region or default))
 
 
 async def get_bucket_versioning(services: Services, request: Request) -> Response:

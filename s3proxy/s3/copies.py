@@ -100,7 +100,7 @@ async def _source(services: Services, request: Request) -> Place:
     """Where the copy comes from, if the caller may read it there."""
     path, _, query = request.headers[COPY_SOURCE].partition("?")
     arguments.require_no_version(parse_query(query))
-    bucket, key = split_path(path.replace("+", " "), "", ())
+    bucket, key = split_path(path.replace("+", " "))
     if not bucket or not key:
         raise S3Error("InvalidArgument", f"{COPY_SOURCE} must be bucket/key, percent-encoded.")
     found = await services.buckets.find(bucket)

@@ -103,6 +103,7 @@ class Endpoint:
             raw_query="",
             headers=requests.parse_headers(scope["headers"]),
             query={},
+            host_bucket="",
             bucket="",
             key="",
             receive=receive,
@@ -112,9 +113,10 @@ class Endpoint:
         request.path = requests.text_of(scope["raw_path"])
         request.raw_query = requests.text_of(scope["query_string"])
         request.query = requests.parse_query(request.raw_query)
-        request.bucket, request.key = requests.split_path(
-            request.path, request.headers.get("host", ""), self._wire.domains
+        request.host_bucket = requests.bucket_of_host(
+            request.headers.get("host", ""), self._wire.domains
         )
+        request.bucket, request.key = requests.split_path(request.path, request.host_bucket)
         request.operation = self._operation(request)
         await self._authenticate(request)
         await self._authorise(request)
@@ -129,7 +131,9 @@ class Endpoint:
 
     async def _authenticate(self, request: Request) -> None:
         """Find out who asks. An anonymous caller stays one; a wrong signature is refused."""
-        signed = SignedRequest(request.method, request.path, request.raw_query, request.headers)
+        signed = SignedRequest(
+            request.method, request.path, request.raw_query, request.headers, request.host_bucket
+        )
         claimed = claim(signed, sigv2=self._wire.sigv2)
         if claimed is None:
             request.caller = ANONYMOUS
@@ -145,6 +149,8 @@ class Endpoint:
         )
         request.payload = claimed.payload
         request.caller = Caller(key.owner, key.access_key)
+        if claimed.expires is not None:
+            requests.take_hoisted_headers(request)
 
     async def _authorise(self, request: Request) -> None:
         access = self._services.access

@@ -13,11 +13,26 @@ from s3proxy.s3.signature import Seal
 Receive = Callable[[], Awaitable[Any]]
 
 MAX_KEY_BYTES: Final = 1024
+SIGNATURE_PARAMETERS: Final = frozenset(
+    f"x-amz-{name}"
+    for name in (
+        "algorithm",
+        "credential",
+        "date",
+        "expires",
+        "signature",
+        "signedheaders",
+        "content-sha256",
+        "security-token",
+    )
+)
 
 
 @dataclass(slots=True)
 class Request:
     """`query` has each name's first value; `path` and `raw_query` are as they were sent.
+
+    `host_bucket` is the bucket where the Host header named it, else "".
 
     `operation`, `caller`, `payload` and `seal` are filled in as the endpoint finds them out,
     `body_asked` and `received` (bytes) as the body is read.
@@ -29,6 +44,7 @@ class Request:
     raw_query: str
     headers: dict[str, str]
     query: dict[str, str]
+    host_bucket: str
     bucket: str
     key: str
     receive: Receive
@@ -86,10 +102,10 @@ def decode(escaped: str) -> str:
         raise S3Error("InvalidURI", "A name in the URI is not UTF-8.") from error
 
 
-def split_path(path: str, host: str, domains: Sequence[str]) -> tuple[str, str]:
-    """Bucket and key of a path-style or, below one of `domains`, a virtual-host-style request."""
+def split_path(path: str, host_bucket: str = "") -> tuple[str, str]:
+    """Bucket and key of a path-style request, or of one whose host names the bucket already."""
     rest = path.removeprefix("/")
-    bucket = bucket_of_host(host, domains)
+    bucket = host_bucket
     if not bucket:
         bucket, _, rest = rest.partition("/")
         bucket = decode(bucket)
@@ -118,3 +134,14 @@ def text_of(target: bytes) -> str:
         raise S3Error(
             "InvalidURI", "Bytes above 127 in the URI must be percent-encoded."
         ) from error
+
+
+def take_hoisted_headers(request: Request) -> None:
+    """Treat `x-amz-*` parameters of a presigned URL as the headers that its signer hoisted.
+
+    The signature's own parameters are none, and a header that was sent stands.
+    """
+    for name, value in request.query.items():
+        lower = name.lower()
+        if lower.startswith("x-amz-") and lower not in SIGNATURE_PARAMETERS:
+            request.headers.setdefault(lower, value)
