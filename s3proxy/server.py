@@ -76,12 +76,13 @@ def listen(settings: Settings) -> Listeners:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A bound socket; ConfigError where the address is taken or not ours."""
+    """A listening socket: early clients wait. ConfigError where the address is taken or not ours."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
+        bound.listen(BACKLOG)
     except OSError as error:
         bound.close()
         raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}") from error

@@ -42,9 +42,13 @@ class Buckets:
         """Remove an empty bucket with its unfinished uploads. BucketNotFound, NotEmpty.
 
         Bytes that a writer or a discard still has in the storage keep its bucket there: they go
-        when those are settled, and the name can be taken again at once.
+        when those are settled, and the name can be taken again at once. Where it was taken while
+        the storage let go of it, the storage gets it back.
         """
         for upload in await self._state.delete_bucket(name):
             await self._store.abort_upload(name, upload.key, upload.token)
         with contextlib.suppress(NotEmpty, NotFound):
             await self._store.delete_bucket(name)
+        with contextlib.suppress(NotFound):
+            await self._state.bucket(name)
+            await self._store.create_bucket(name)

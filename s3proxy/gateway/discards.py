@@ -15,7 +15,6 @@ from backends.storage.protocol import ObjectStore
 
 WAITING: Final = 10_000
 BATCH: Final = 256
-ABANDONED_MS: Final = 60_000
 
 
 class Discards:
@@ -41,10 +40,10 @@ class Discards:
             with contextlib.suppress(BackendError):
                 await self._drop(batch)
 
-    async def settle(self) -> int:
-        """Drop what no process came round to; how many."""
+    async def settle(self, *, older_than: int) -> int:
+        """Drop what no process came round to in so many milliseconds; how many."""
         dropped = 0
-        while batch := await self._state.discards(older_than=ABANDONED_MS, limit=BATCH):
+        while batch := await self._state.discards(older_than=older_than, limit=BATCH):
             await self._drop(batch)
             dropped += len(batch)
         return dropped

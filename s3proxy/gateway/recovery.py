@@ -39,9 +39,17 @@ class Recovery:
         """Settle intents, discards, old tombstones and abandoned uploads; how many things."""
         settled = await self._store.sweep()
         settled += await self._settle_intents()
-        settled += await self._discards.settle()
-        settled += await self._state.purge_tombstones(older_than=self._keep.tombstones, limit=1000)
+        settled += await self._discards.settle(older_than=self._keep.intents)
+        settled += await self._purge_tombstones()
         return settled + await self._abort_stale_uploads()
+
+    async def _purge_tombstones(self) -> int:
+        purged = 0
+        while gone := await self._state.purge_tombstones(
+            older_than=self._keep.tombstones, limit=BATCH
+        ):
+            purged += gone
+        return purged
 
     async def _settle_intents(self) -> int:
         settled = 0
@@ -99,6 +107,6 @@ class Recovery:
         stale = await self._state.stale_uploads(older_than=self._keep.uploads, limit=BATCH)
         for upload in stale:
             with contextlib.suppress(UploadNotFound, Unavailable):
-                await self._state.delete_upload(upload.bucket, upload.key, upload.name)
                 await self._store.abort_upload(upload.bucket, upload.key, upload.token)
+                await self._state.delete_upload(upload.bucket, upload.key, upload.name)
         return len(stale)

@@ -99,7 +99,11 @@ class Uploads:
         token = await self._store.put_part(upload.bucket, upload.key, upload.token, number, draft)
         facts = draft.facts
         part = Part(number, facts.size, facts.etag, milliseconds(), token, facts.checksum)
-        await self._state.put_part(upload.bucket, upload.key, upload.name, part)
+        try:
+            await self._state.put_part(upload.bucket, upload.key, upload.name, part)
+        except UploadNotFound:
+            await self._store.abort_upload(upload.bucket, upload.key, upload.token)
+            raise
         return part
 
     async def parts(self, upload: Upload, *, after: int, limit: int) -> list[Part]:
@@ -129,10 +133,13 @@ class Uploads:
             after = (found[-1].key, found[-1].name)
 
     async def abort(self, bucket: str, key: str, name: str) -> None:
-        """Drop the upload and its parts. UploadNotFound."""
+        """Drop the upload and its parts. UploadNotFound.
+
+        The storage lets go first: after a crash in between, the abort can be asked for again.
+        """
         upload = await self._state.upload(bucket, key, name)
-        await self._state.delete_upload(bucket, key, name)
         await self._store.abort_upload(bucket, key, upload.token)
+        await self._state.delete_upload(bucket, key, name)
 
     async def completed(self, bucket: str, key: str, name: str) -> Row:
         """The object that an upload made before, for a completion that comes again.

@@ -48,7 +48,10 @@ def error_document(error: S3Error, resource: str, request_id: str) -> bytes:
         "HostId": HOST_ID,
     }
     return xml.encode(
-        xml.tag("Error", "".join(xml.element(name, text) for name, text in fields.items()))
+        xml.tag(
+            "Error",
+            "".join(xml.element(name, xml.printable(text)) for name, text in fields.items()),
+        )
     )
 
 

@@ -17,6 +17,7 @@ from s3proxy.s3.errors import S3Error
 DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
 SPECIAL: Final = re.compile('[&<>"\x00-\x1f\x7f-\x9f\ufffe\uffff]')
+FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 
 Element = dict[str, Any]
@@ -27,6 +28,11 @@ def escape(text: str) -> str:
     if not SPECIAL.search(text):
         return text
     return SPECIAL.sub(lambda found: ENTITIES.get(found[0], f"&#x{ord(found[0]):x};"), text)
+
+
+def printable(text: str) -> str:
+    """Text with a replacement for each character that no XML parser takes, not even escaped."""
+    return FORBIDDEN.sub("\ufffd", text)
 
 
 def element(name: str, text: str) -> str:
