@@ -76,7 +76,7 @@ def listen(settings: Settings) -> Listeners:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket: early clients wait. ConfigError where the address is taken or not ours."""
+    """A listening socket: early clients wait. ConfigError where the address cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
