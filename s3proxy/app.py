@@ -21,7 +21,7 @@ from s3proxy.gateway.objects import Objects
 from s3proxy.gateway.recovery import Recovery, Retention
 from s3proxy.gateway.uploads import Uploads
 from s3proxy.gateway.writes import Writes
-from s3proxy.metrics import Metrics, render
+from s3proxy.metrics import Metrics
 from s3proxy.s3.endpoint import Endpoint, Wire
 from s3proxy.s3.services import Services
 
@@ -70,9 +70,11 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
             discards, recovery, state, seconds=settings.state.recovery_seconds
         ):
             services = services_of(settings, state, store, discards)
+            metrics = Metrics()
+            checks = {"state": state.ping, "storage": store.ping}
             yield Gateway(
-                Endpoint(services, wire_of(settings), Metrics()),
-                health.operations({"state": state.ping, "storage": store.ping}, render),
+                Endpoint(services, wire_of(settings), metrics),
+                health.operations(checks, metrics.render),
             )
     finally:
         await store.close()

@@ -76,7 +76,8 @@ def serve_command(
     tls_context(settings)
     first = with_state(settings, lambda state: first_key(state, settings.storage.data))
     listeners = listen(settings)
-    prepare(settings.storage.data / "metrics")
+    if settings.server.workers > 1:
+        prepare(settings.storage.data / "metrics")
     (s3_host, s3_port), (_, operations_port) = addresses([listeners.s3, listeners.operations])
     scheme = "https" if settings.tls.certificate else "http"
     greet(first, f"{scheme}://{s3_host}:{s3_port}", operations_port, settings)

@@ -1,7 +1,7 @@
 """What operators count: requests, bytes and latency, by operation and status.
 
-All processes of a server write to files in one folder (PROMETHEUS_MULTIPROC_DIR), which must be
-set before prometheus_client is imported; any of them can then answer for all.
+The workers of a server with several write to files in one folder (PROMETHEUS_MULTIPROC_DIR), which
+`prepare` names before they are started; any of them can then answer for all.
 """
 
 import os
@@ -20,7 +20,7 @@ class Metrics:
 
     def __init__(self) -> None:
         labels = ("operation", "status")
-        registry = CollectorRegistry()
+        self._registry = registry = CollectorRegistry()
         self._seconds = Histogram(
             "ccs_s3_request_seconds",
             "Time from a request's first byte to its answer's last.",
@@ -50,6 +50,14 @@ class Metrics:
         if sent:
             bytes_out.inc(sent)
 
+    def render(self) -> bytes:
+        """The metrics of all processes, in Prometheus' text format."""
+        registry = self._registry
+        if FOLDER in os.environ:
+            registry = CollectorRegistry()
+            multiprocess.MultiProcessCollector(registry)
+        return generate_latest(registry)
+
     def _children(self, operation: str) -> tuple[Histogram, Counter, Counter]:
         return (
             self._seconds.labels(operation),
@@ -58,15 +66,8 @@ class Metrics:
         )
 
 
-def render() -> bytes:
-    """The metrics of all processes, in Prometheus' text format."""
-    registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry)
-
-
 def prepare(folder: Path) -> None:
-    """Empty the folder of a server that starts; its processes inherit where it is."""
+    """Empty the folder of a server that starts; the workers it starts inherit where it is."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for file in folder.glob("*.db"):
         file.unlink()

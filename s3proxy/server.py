@@ -192,6 +192,8 @@ class Supervisor:
     def _stop(self, number: int, frame: object) -> None:
         del number, frame
         self._stopping = True
+        self._listeners.s3.close()
+        self._listeners.operations.close()
         for worker in self._workers:
             worker.terminate()
 

@@ -125,7 +125,7 @@ def read_answer(connection: socket.socket, method: str = "GET") -> Answer:
 @contextmanager
 def running(data: Path, **sections: Mapping[str, object]) -> Iterator[Client]:
     """A gateway on its own loop in a thread, with two clients' keys."""
-    settings = Settings(**{"storage": {"data": data, "durable": False}, **sections})  # type: ignore[arg-type]
+    settings = Settings.model_validate({"storage": {"data": data, "durable": False}, **sections})
     bound = bind("127.0.0.1", 0)
     started = threading.Event()
     loop = asyncio.new_event_loop()
