@@ -1,5 +1,6 @@
 """Who may do what: the one engine every operation asks."""
 
+import time
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -7,6 +8,9 @@ from typing import Final
 from backends.errors import AccessDenied, NotFound
 from backends.model import AccessKey, Bucket
 from backends.state.protocol import StateStore
+
+TRUSTED_SECONDS: Final = 1.0
+REMEMBERED: Final = 10_000
 
 
 class Right(StrEnum):
@@ -35,13 +39,23 @@ class Access:
 
     def __init__(self, state: StateStore) -> None:
         self._state = state
+        self._known: dict[str, tuple[float, AccessKey]] = {}
 
     async def key(self, access_key: str) -> AccessKey:
-        """The enabled key of that name. NotFound."""
-        key = await self._state.key(access_key)
+        """The enabled key of that name, as it was at most a second ago. NotFound."""
+        until, key = self._known.get(access_key, (0.0, None))
+        now = time.monotonic()
+        if key is None or now >= until:
+            key = await self._state.key(access_key)
+            self._remember(key, now)
         if not key.enabled:
             raise NotFound(f"the access key {access_key} is disabled")
         return key
+
+    def _remember(self, key: AccessKey, now: float) -> None:
+        if len(self._known) >= REMEMBERED:
+            self._known.clear()
+        self._known[key.access_key] = (now + TRUSTED_SECONDS, key)
 
     def require_client(self, caller: Caller) -> None:
         """Return unless the caller is anonymous: AccessDenied."""

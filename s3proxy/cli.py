@@ -146,7 +146,7 @@ def enable_key(access_key: str, config: Config = None, data: Data = None) -> Non
 
 
 def switch(access_key: str, settings: Settings, *, enabled: bool) -> None:
-    """Enable or disable a key; it takes effect with the next request."""
+    """Enable or disable a key; running servers notice within a second."""
 
     async def change(state: StateStore) -> AccessKey:
         key = replace(await state.key(access_key), enabled=enabled)

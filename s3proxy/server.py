@@ -262,6 +262,7 @@ def _common(settings: Settings) -> dict[str, Any]:
         "log_config": None,
         "access_log": False,
         "server_header": False,
+        "proxy_headers": False,
         "backlog": BACKLOG,
         "timeout_graceful_shutdown": settings.server.drain_seconds,
     }

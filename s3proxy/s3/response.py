@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Final
 
 from s3proxy.s3 import xml
@@ -13,6 +14,7 @@ from s3proxy.s3.errors import S3Error
 XML: Final = "application/xml"
 HOST_ID: Final = base64.b64encode(b"clone-cloud-store").decode()
 NO_CONTENT: Final = 204
+REMEMBERED: Final = 4096
 
 
 @dataclass(slots=True)
@@ -57,10 +59,20 @@ def error_document(error: S3Error, resource: str, request_id: str) -> bytes:
 
 def http_date(milliseconds: int) -> str:
     """As Last-Modified has it (RFC 9110, 5.6.7)."""
-    return formatdate(milliseconds // 1000, usegmt=True)
+    return _http_date(milliseconds // 1000)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _http_date(seconds: int) -> str:
+    return formatdate(seconds, usegmt=True)
 
 
 def iso_date(milliseconds: int) -> str:
     """As S3's XML has it."""
     seconds, rest = divmod(milliseconds, 1000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:03d}Z"
+    return f"{_iso_seconds(seconds)}.{rest:03d}Z"
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _iso_seconds(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))

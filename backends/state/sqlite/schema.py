@@ -2,7 +2,8 @@
 
 Keys are TEXT under SQLite's BINARY collation, which is the order of their UTF-8 bytes. Objects are
 keyed by version though one version of a key is live today. Tombstones have a table of their own,
-so that a listing never wades through deletes.
+so that a listing never wades through deletes. Intents and discards hold only what is under way:
+they are read whole, and an index would cost each write more than it saves.
 """
 
 from typing import Final
@@ -44,13 +45,11 @@ CREATE TABLE intents (
     expires INTEGER NOT NULL, intent BLOB NOT NULL,
     PRIMARY KEY (bucket, key, stamp, site)
 ) WITHOUT ROWID;
-CREATE INDEX intents_by_expiry ON intents (expires);
 
 CREATE TABLE discards (
     locator TEXT NOT NULL, bucket TEXT NOT NULL, key TEXT NOT NULL, since INTEGER NOT NULL,
     PRIMARY KEY (locator, bucket, key)
 ) WITHOUT ROWID;
-CREATE INDEX discards_by_age ON discards (since);
 
 CREATE TABLE outbox (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
