@@ -49,7 +49,8 @@ class Discards:
         return dropped
 
     async def _drop(self, batch: Sequence[Discard]) -> None:
-        async with asyncio.TaskGroup() as group:
-            for discard in batch:
-                group.create_task(self._store.delete(discard.bucket, discard.key, discard.locator))
+        """Drop all at once, so that they share a group commit; the first error is raised."""
+        await asyncio.gather(
+            *(self._store.delete(discard.bucket, discard.key, discard.locator) for discard in batch)
+        )
         await self._state.drop_discards(batch)
