@@ -61,10 +61,11 @@ def add_object(
 ) -> Stored:
     """Insert the object that the pieces make; one small piece lies in its row."""
     require_bucket(connection, bucket)
-    size = sum(piece.size for piece in pieces)
-    whole = b"" if not pieces else None
-    if len(pieces) == 1 and pieces[0].segment is None:
-        whole = pieces[0].body
+    filled = [piece for piece in pieces if piece.size]
+    size = sum(piece.size for piece in filled)
+    whole = b"" if not filled else None
+    if len(filled) == 1 and filled[0].segment is None:
+        whole = filled[0].body
     number = connection.execute(
         "INSERT INTO objects (bucket, key, stamp, site, size, facts, body)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -72,7 +73,7 @@ def add_object(
     ).lastrowid
     if whole is None:
         start = 0
-        for piece in pieces:
+        for piece in filled:
             connection.execute(
                 "INSERT INTO pieces VALUES (?, ?, ?, ?, ?)",
                 (number, start, piece.size, piece.segment, piece.body),

@@ -1,0 +1,31 @@
+"""Every implementation in turn, as fixtures."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from backends.state.protocol import StateStore
+from tests.contracts.state_stores import STATES, Processes, Wall, make_bucket
+
+
+@pytest.fixture(params=STATES)
+async def processes(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Processes]:
+    """Processes of one site, none of them started."""
+    opened = Processes(request.param, tmp_path)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def state(processes: Processes) -> StateStore:
+    """One store that has the bucket `photos`."""
+    opened = await processes.open()
+    await make_bucket(opened)
+    return opened
+
+
+@pytest.fixture
+def wall(processes: Processes) -> Wall:
+    """The wall clock of every process."""
+    return processes.wall
