@@ -1,7 +1,9 @@
 """Bytes of an object, out of the catalog and its segment files, block by block."""
 
+import asyncio
 import os
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Final, NamedTuple
 
 from backends.errors import Corrupt
@@ -64,18 +66,32 @@ async def _stream(
                 continue
             if extent.segment not in files:
                 files[extent.segment] = await in_thread(segments.open, extent.segment)
-            async for block in _file_blocks(files[extent.segment], extent):
-                yield block
+            async with aclosing(_file_blocks(files[extent.segment], extent)) as blocks:
+                async for block in blocks:
+                    yield block
     finally:
         _close(files)
 
 
 async def _file_blocks(file: int, extent: Extent) -> AsyncGenerator[bytes, None]:
+    """The extent's bytes; while one block is on its way out, the next is read."""
     at, end = extent.start, extent.start + extent.length
-    while at < end:
-        block = await in_thread(_read, file, extent, at, min(BLOCK, end - at))
-        at += len(block)
-        yield block
+    reading = _start_reading(file, extent, at, end)
+    try:
+        while reading:
+            block = await reading
+            at += len(block)
+            reading = _start_reading(file, extent, at, end)
+            yield block
+    finally:
+        if reading:
+            await asyncio.gather(reading, return_exceptions=True)
+
+
+def _start_reading(file: int, extent: Extent, at: int, end: int) -> asyncio.Future[bytes] | None:
+    if at >= end:
+        return None
+    return asyncio.ensure_future(in_thread(_read, file, extent, at, min(BLOCK, end - at)))
 
 
 def _read(file: int, extent: Extent, at: int, length: int) -> bytes:
