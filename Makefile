@@ -11,5 +11,5 @@ test:
 .venv/bin/ccs: pyproject.toml
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --upgrade pip
-	.venv/bin/pip install --quiet --editable .
+	.venv/bin/pip install -qqq --editable .
 	touch $@

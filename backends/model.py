@@ -3,6 +3,7 @@
 Units: sizes and offsets are bytes, times are milliseconds since the Unix epoch.
 """
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from msgspec import Struct
 
 COUNTER_BITS = 16
 STAMP_DIGITS = 16
+WRITTEN_VERSION = re.compile(rf"[0-9a-f]{{{STAMP_DIGITS}}}-.+", re.DOTALL)
 
 
 class Version(Struct, frozen=True, order=True):
@@ -33,10 +35,9 @@ class Version(Struct, frozen=True, order=True):
     @classmethod
     def parse(cls, text: str) -> "Version":
         """The version that `str` wrote; ValueError for any other text."""
-        stamp, dash, site = text.partition("-")
-        if len(stamp) != STAMP_DIGITS or not dash or not site:
+        if not WRITTEN_VERSION.fullmatch(text):
             raise ValueError(f"not a version: {text!r}")
-        return cls(int(stamp, 16), site)
+        return cls(int(text[:STAMP_DIGITS], 16), text[STAMP_DIGITS + 1 :])
 
 
 class ChecksumType(StrEnum):
