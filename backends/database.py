@@ -69,12 +69,16 @@ class Database:
         """What `work` returns, once its transaction is on disk. Without `durable` it may not be.
 
         An error that `work` raises undoes what it did and is raised here. A caller that is
-        cancelled does not know whether it was done.
+        cancelled is told so once the write has ended, but not how.
         """
         loop = asyncio.get_running_loop()
         write = _Write(work, durable, loop, loop.create_future())
         self._queue.put(write)
-        result: T = await write.future
+        try:
+            result: T = await asyncio.shield(write.future)
+        except asyncio.CancelledError:
+            await asyncio.wait([write.future])
+            raise
         return result
 
     async def close(self) -> None:
@@ -132,13 +136,14 @@ class Database:
             raise
 
     def _apply(self, write: _Write) -> None:
-        """Run one write; only an error that ends the whole transaction is raised."""
+        """Run one write; only an error that ended the whole transaction is raised."""
         self._writer.execute("SAVEPOINT one")
         try:
-            write.result = write.work(self._writer)
-        except sqlite3.Error:
-            raise
+            with neutral_errors(self._path):
+                write.result = write.work(self._writer)
         except Exception as error:
+            if not self._writer.in_transaction:
+                raise
             write.error = error
             self._writer.execute("ROLLBACK TO one")
         self._writer.execute("RELEASE one")

@@ -8,6 +8,18 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+async def acquired(acquire: Callable[[], T], release: Callable[[T], object]) -> T:
+    """What `acquire` returns, computed in a thread; released again if the caller is cancelled."""
+    running = asyncio.ensure_future(asyncio.to_thread(acquire))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        if running.exception() is None:
+            release(running.result())
+        raise
+
+
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """What the function returns, computed in a thread.
 

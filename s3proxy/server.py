@@ -13,7 +13,6 @@ import signal
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -147,25 +146,29 @@ def raise_file_limit() -> None:
 
 
 class Supervisor:
-    """Starts the workers, restarts those that die, and passes signals on."""
+    """Starts the workers, restarts those that die, and stops them all when it is told to.
+
+    A signal only wakes the loop below, which does everything: so nothing it does is interrupted.
+    """
 
     def __init__(self, settings: Settings, factory: Factory, listeners: Listeners) -> None:
         self._settings = settings
         self._factory = factory
         self._listeners = listeners
-        self._stopping = False
         self._alive, self._lifeline = SPAWN.Pipe(duplex=False)
+        self._stop, self._stopper = SPAWN.Pipe(duplex=False)
         self._workers: list[BaseProcess] = []
 
     def run(self) -> None:
         """Run until a signal comes and the last worker has left."""
         for number in STOPPING:
-            signal.signal(number, self._stop)
+            signal.signal(number, lambda *_: self._stopper.send_bytes(b"stop"))
         for _ in range(self._settings.server.workers):
             self._start()
-        while self._workers:
-            wait([worker.sentinel for worker in self._workers])
+        while not self._stop.poll():
+            wait([self._stop, *(worker.sentinel for worker in self._workers)])
             self._replace_dead()
+        self._leave()
 
     def _start(self) -> None:
         worker = SPAWN.Process(
@@ -182,20 +185,22 @@ class Supervisor:
         self._workers.append(worker)
 
     def _replace_dead(self) -> None:
+        """Start a worker for each that died, after a moment in which a signal may come."""
         for worker in [worker for worker in self._workers if not worker.is_alive()]:
             self._workers.remove(worker)
-            if not self._stopping:
+            if not self._stop.poll():
                 log.error("worker died", process=worker.pid, exitcode=worker.exitcode)
-                time.sleep(RESTART_SECONDS)
+            if not self._stop.poll(RESTART_SECONDS):
                 self._start()
 
-    def _stop(self, number: int, frame: object) -> None:
-        del number, frame
-        self._stopping = True
+    def _leave(self) -> None:
+        """Close the ports, so that no client waits for nobody, and let the workers finish."""
         self._listeners.s3.close()
         self._listeners.operations.close()
         for worker in self._workers:
             worker.terminate()
+        for worker in self._workers:
+            worker.join()
 
 
 def work_in_process(

@@ -90,10 +90,11 @@ class MemoryStore:
     async def listing(
         self, bucket: str, *, prefix: str = "", after: str = ""
     ) -> AsyncIterator[Stored]:
-        keys = sorted(self._contents(bucket).objects)
-        for key in keys:
-            if key.startswith(prefix) and key > after:
-                yield self._find(bucket, key, "").stored
+        keys = sorted(
+            key for key in self._contents(bucket).objects if key.startswith(prefix) and key > after
+        )
+        for stored in [self._find(bucket, key, "").stored for key in keys]:
+            yield stored
 
     async def create_upload(self, bucket: str, key: str, facts: Facts) -> str:
         del key, facts

@@ -48,7 +48,7 @@ class UploadTable(Tables):
         found = self._database.read(
             f"SELECT upload FROM uploads WHERE bucket = ? AND (key, name) > (?, ?) AND {condition}"
             " ORDER BY key, name LIMIT ?",
-            (bucket, *after, *parameters, limit),
+            (bucket, *max(after, (prefix, "")), *parameters, limit),
         )
         return [UPLOAD.decode(data) for (data,) in found]
 

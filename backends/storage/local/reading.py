@@ -4,11 +4,12 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Final, NamedTuple
 
 from backends.errors import Corrupt
 from backends.storage.local.segments import Segments, disk_errors
-from backends.threads import in_thread
+from backends.threads import acquired, in_thread
 
 BLOCK: Final = 1024 * 1024
 OPEN_AT_ONCE: Final = 256
@@ -29,8 +30,10 @@ async def read(segments: Segments, extents: Sequence[Extent]) -> AsyncGenerator[
     Up to 256 segments are held open from the beginning, so that an object that is replaced
     meanwhile can be read to its end.
     """
-    files = await in_thread(_open, segments, extents[:OPEN_AT_ONCE])
-    return _stream(segments, extents, files)
+    files = await acquired(partial(_open, segments, extents[:OPEN_AT_ONCE]), _close)
+    blocks = _stream(segments, extents, files)
+    await anext(blocks)  # it has begun, so to close it unread closes the files too
+    return blocks
 
 
 async def at_hand(body: bytes) -> AsyncGenerator[bytes, None]:
@@ -60,12 +63,15 @@ async def _stream(
     segments: Segments, extents: Sequence[Extent], files: dict[str, int]
 ) -> AsyncGenerator[bytes, None]:
     try:
+        yield b""
         for extent in extents:
             if extent.segment is None:
                 yield (extent.body or b"")[extent.start : extent.start + extent.length]
                 continue
             if extent.segment not in files:
-                files[extent.segment] = await in_thread(segments.open, extent.segment)
+                files[extent.segment] = await acquired(
+                    partial(segments.open, extent.segment), os.close
+                )
             async with aclosing(_file_blocks(files[extent.segment], extent)) as blocks:
                 async for block in blocks:
                     yield block

@@ -51,7 +51,8 @@ class Segments:
         self._published = root / "segments"
         self._durable = durable
         with disk_errors(str(root)):
-            self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._incoming.mkdir(mode=0o700, exist_ok=True)
             self._published.mkdir(mode=0o700, exist_ok=True)
 
     def create(self) -> Incoming:
@@ -84,8 +85,10 @@ class Segments:
 
     def publish(self, incoming: Incoming) -> None:
         """Move it to its place, now that the catalog names it."""
-        self._move(incoming.name)
-        os.close(incoming.file)
+        try:
+            self._move(incoming.name)
+        finally:
+            os.close(incoming.file)
 
     def leave(self, incoming: Incoming) -> None:
         """Let go of it; a sweep finds out whether the catalog names it."""
@@ -98,15 +101,20 @@ class Segments:
         os.close(incoming.file)
 
     def open(self, name: str) -> int:
-        """The open file of a published segment. NotFound."""
+        """The open file of a segment that the catalog names, in its place yet or not. NotFound."""
+        published, incoming = self._path(name), self._incoming / name
         with disk_errors(f"segment {name}"):
-            return os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
+            for path in (published, incoming):
+                with suppress(FileNotFoundError):
+                    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            return os.open(published, os.O_RDONLY | os.O_CLOEXEC)
 
     def remove(self, names: list[str]) -> None:
-        """Remove published segments; those that are gone are no error."""
+        """Remove segments, on their way to their place too; those that are gone are no error."""
         for name in names:
-            with suppress(FileNotFoundError):
-                self._path(name).unlink()
+            with disk_errors(f"segment {name}"):
+                (self._incoming / name).unlink(missing_ok=True)
+                self._path(name).unlink(missing_ok=True)
 
     def sweep(self, is_known: Callable[[str], bool]) -> int:
         """Publish or remove what crashed writers left; how many files."""
@@ -131,10 +139,12 @@ class Segments:
         return False
 
     def _move(self, name: str) -> None:
+        """Publish the file, unless its object was deleted in the meantime and it went too."""
         target = self._path(name)
         with disk_errors(f"segment {name}"):
             target.parent.mkdir(mode=0o700, exist_ok=True)
-            (self._incoming / name).rename(target)
+            with suppress(FileNotFoundError):
+                (self._incoming / name).rename(target)
 
     def _path(self, name: str) -> Path:
         return self._published / name[:SUBFOLDER] / name

@@ -21,7 +21,7 @@ from backends.storage.local.reading import Extent, at_hand, read
 from backends.storage.local.schema import MIGRATIONS
 from backends.storage.local.segments import Incoming, Segments
 from backends.storage.protocol import Capabilities, Source, Stored, StoredPart
-from backends.threads import in_thread
+from backends.threads import acquired, in_thread
 
 INLINE: Final = 16 * 1024
 PAGE: Final = 500
@@ -168,7 +168,7 @@ class LocalStore:
         return Piece(len(small), None, bytes(small)), None
 
     async def _receive_file(self, first: bytes, blocks: AsyncIterator[bytes]) -> Incoming:
-        incoming = await in_thread(self._segments.create)
+        incoming = await acquired(self._segments.create, self._segments.abandon)
         try:
             await in_thread(self._segments.write, incoming, first)
             async for block in blocks:
@@ -228,7 +228,7 @@ class LocalStore:
     def _page(self, bucket: str, prefix: str, after: str) -> list[tuple[Any, ...]]:
         condition, parameters = key_range(prefix, after)
         return self._catalog.read(
-            "SELECT key, id, size, facts, max(stamp) FROM objects"
+            "SELECT key, id, size, facts, max(printf('%016x-%s', stamp, site)) FROM objects"
             f" WHERE bucket = ? AND {condition} GROUP BY key ORDER BY key LIMIT ?",
             (bucket, *parameters, PAGE),
         )
