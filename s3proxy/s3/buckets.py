@@ -1,6 +1,7 @@
 """Operations on buckets, as the wire has them."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from backends.model import Bucket
@@ -92,6 +93,7 @@ def acl(name: str) -> str:
     return xml.root("AccessControlPolicy", owner(name) + xml.tag("AccessControlList", grant))
 
 
+@lru_cache(maxsize=1024)
 def owner(name: str, element: str = "Owner") -> str:
     """An owner or initiator: clients go by their name here."""
     return xml.tag(element, xml.element("ID", name) + xml.element("DisplayName", name))

@@ -18,6 +18,7 @@ DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 NAMESPACE: Final = "http://s3.amazonaws.com/doc/2006-03-01/"
 SPECIAL: Final = re.compile('[&<>"\x00-\x1f\x7f-\x9f\ufffe\uffff]')
 FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+PLAIN: Final = re.compile("[A-Za-z0-9/_.~*-]*")
 ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 
 Element = dict[str, Any]
@@ -62,7 +63,7 @@ def encode(body: str) -> bytes:
 
 def url_encode(text: str) -> str:
     """As `encoding-type=url` asks for."""
-    return quote(text, safe="/-_.~*")
+    return text if PLAIN.fullmatch(text) else quote(text, safe="/-_.~*")
 
 
 def parse(body: bytes, name: str, many: Collection[str] = ()) -> Element:
