@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -23,6 +23,8 @@ from backends.errors import BackendError, Corrupt, NoSpace, NotSupported, Unavai
 BATCH: Final = 256
 BUSY_SECONDS: Final = 30
 CHECKPOINT_PAGES: Final = 4000
+CREATE: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+PRIVATE: Final = 0o600
 
 Record = tuple[Any, ...]
 T = TypeVar("T")
@@ -49,13 +51,18 @@ class Database:
         self._path = path
         self._durable = durable
         self._queue: SimpleQueue[_Write | None] = SimpleQueue()
-        self._lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        with neutral_errors(path), self._exclusive():
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            self._writer = _connect(path)
-            self._writer.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-            _migrate(self._writer, migrations, path)
-            self._reader = _connect(path)
+        with neutral_errors(path), ExitStack() as opened:
+            self._lock = os.open(f"{path}.lock", CREATE, PRIVATE)
+            opened.callback(os.close, self._lock)
+            with self._exclusive():
+                os.close(os.open(path, CREATE, PRIVATE))
+                self._writer = opened.enter_context(closing(_connect(path)))
+                self._reader = opened.enter_context(closing(_connect(path)))
+                self._writer.execute("PRAGMA journal_mode = WAL")
+                self._writer.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+                _migrate(self._writer, migrations, path)
+                self._reader.execute("SELECT 1 FROM sqlite_schema").fetchone()
+            self._open = opened.pop_all()
         self._synchronous: bool | None = None
         self._thread = threading.Thread(target=self._run, name=f"write {path.name}", daemon=True)
         self._thread.start()
@@ -85,9 +92,7 @@ class Database:
         """Finish what is queued, then close the file."""
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
-        self._reader.close()
-        self._writer.close()
-        os.close(self._lock)
+        self._open.close()
 
     def _run(self) -> None:
         while (write := self._queue.get()) is not None:
@@ -158,11 +163,9 @@ class Database:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(
+    return sqlite3.connect(
         path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
-    connection.execute("PRAGMA journal_mode = WAL")
-    return connection
 
 
 def _migrate(connection: sqlite3.Connection, migrations: Sequence[str], path: Path) -> None:
