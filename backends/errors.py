@@ -3,9 +3,6 @@
 Drivers raise these and nothing else; the S3 border translates each class once.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-
 
 class BackendError(Exception):
     """Anything the ground could not do. The message says what, to what."""
@@ -57,16 +54,3 @@ class NoSpace(Unavailable):
 
 class Corrupt(BackendError):
     """What the backend holds is not what was written."""
-
-
-@contextmanager
-def translate(table: Mapping[type[Exception], type[BackendError]], what: str) -> Iterator[None]:
-    """Raise a vendor's error as the neutral one `table` names, keeping the cause.
-
-    The first line of `table` that fits wins, so put the narrow class before the wide one.
-    """
-    try:
-        yield
-    except tuple(table) as error:
-        neutral = next(ours for theirs, ours in table.items() if isinstance(error, theirs))
-        raise neutral(f"{what}: {error}") from error

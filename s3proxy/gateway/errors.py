@@ -19,17 +19,5 @@ class PartTooSmall(BackendError):
     """A part that is not the last is below the least size."""
 
 
-class WrongTotal(BackendError):
-    """The joined parts are not what the completion says they are."""
-
-
-class WrongChecksum(BackendError):
-    """The joined parts do not have the checksum that the completion names."""
-
-
-class ChecksumMissing(BackendError):
-    """The completion lacks the checksums that its upload was begun with."""
-
-
 class LostRace(BackendError):
     """A concurrent write got in the way after this one could no longer be taken back."""
