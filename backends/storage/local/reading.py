@@ -27,9 +27,11 @@ class Extent(NamedTuple):
 async def read(segments: Segments, extents: Sequence[Extent]) -> AsyncGenerator[bytes, None]:
     """Open what the extents name, then hand their bytes out. NotFound comes before any byte.
 
-    Up to 256 segments are held open from the beginning, so that an object that is replaced
-    meanwhile can be read to its end.
+    What is one block comes at once. Of more, up to 256 segments are held open from the beginning,
+    so that an object that is replaced meanwhile can be read to its end.
     """
+    if len(extents) == 1 and extents[0].length <= BLOCK:
+        return at_hand(await in_thread(_read_at_once, segments, extents[0]))
     files = await acquired(partial(_open, segments, extents[:OPEN_AT_ONCE]), _close)
     blocks = _stream(segments, extents, files)
     await anext(blocks)  # it has begun, so to close it unread closes the files too
@@ -40,6 +42,16 @@ async def at_hand(body: bytes) -> AsyncGenerator[bytes, None]:
     """Bytes that the catalog had."""
     if body:
         yield body
+
+
+def _read_at_once(segments: Segments, extent: Extent) -> bytes:
+    if extent.segment is None:
+        return (extent.body or b"")[extent.start : extent.start + extent.length]
+    files = _open(segments, [extent])
+    try:
+        return _read(files[extent.segment], extent, extent.start, extent.length)
+    finally:
+        _close(files)
 
 
 def _open(segments: Segments, extents: Sequence[Extent]) -> dict[str, int]:
@@ -103,6 +115,7 @@ def _start_reading(file: int, extent: Extent, at: int, end: int) -> asyncio.Futu
 def _read(file: int, extent: Extent, at: int, length: int) -> bytes:
     with disk_errors(f"segment {extent.segment}"):
         block = os.pread(file, length, at)
-    if not block:
-        raise Corrupt(f"segment {extent.segment} ends at {at}, its catalog says otherwise")
+    if len(block) < length:
+        end = at + len(block)
+        raise Corrupt(f"segment {extent.segment} ends at {end}, its catalog says otherwise")
     return block

@@ -159,13 +159,15 @@ class LocalStore:
     async def _receive(self, source: Source) -> tuple[Piece, Incoming | None]:
         """Take the body in: a small one into memory, another into a segment nobody sees yet."""
         blocks = aiter(source)
-        small = bytearray()
+        first: list[bytes] = []
+        size = 0
         async for block in blocks:
-            small += block
-            if len(small) > INLINE:
-                incoming = await self._receive_file(bytes(small), blocks)
+            first.append(block)
+            size += len(block)
+            if size > INLINE:
+                incoming = await self._receive_file(b"".join(first), blocks)
                 return Piece(incoming.size, incoming.name), incoming
-        return Piece(len(small), None, bytes(small)), None
+        return Piece(size, None, b"".join(first)), None
 
     async def _receive_file(self, first: bytes, blocks: AsyncIterator[bytes]) -> Incoming:
         incoming = await acquired(self._segments.create, self._segments.abandon)
