@@ -24,6 +24,10 @@ class AlreadyExists(BackendError):
     """The name is taken."""
 
 
+class InvalidName(BackendError):
+    """The backend does not take this name."""
+
+
 class NotEmpty(BackendError):
     """The bucket still holds objects."""
 
@@ -36,6 +40,10 @@ class InvalidPart(BackendError):
     """A part named in a completion is not there, or is another one by now."""
 
 
+class Superseded(BackendError):
+    """A newer version of the thing is there already."""
+
+
 class AccessDenied(BackendError):
     """The backend refuses these credentials, or this caller."""
 
@@ -45,11 +53,28 @@ class NotSupported(BackendError):
 
 
 class Unavailable(BackendError):
-    """The backend did not answer; the same call may succeed later."""
+    """The backend did not answer; the same call may succeed later.
+
+    `retry_after`: the seconds it asked to wait, where it said so.
+    """
+
+    retry_after: float = 0.0
+
+
+class Unreached(Unavailable):
+    """The backend was not even asked: nothing has happened."""
+
+
+class Busy(Unavailable):
+    """The backend, or another writer of the same thing, asks to come back a little later."""
 
 
 class NoSpace(Unavailable):
     """The backend has no room left."""
+
+
+class Refused(BackendError):
+    """The backend does not take this request, as it is."""
 
 
 class Corrupt(BackendError):

@@ -120,12 +120,16 @@ class Entry(NamedTuple):
 
 
 class Bucket(Struct, frozen=True):
-    """A bucket, its owner and the region its maker asked for ("" is S3's us-east-1)."""
+    """A bucket, its owner and the region its maker asked for ("" is S3's us-east-1).
+
+    `storage` names the storage its bytes lie in, where a gateway has several.
+    """
 
     name: str
     owner: str
     created: int
     region: str = ""
+    storage: str = ""
 
 
 class Upload(Struct, frozen=True, omit_defaults=True):
@@ -174,9 +178,13 @@ UNCONDITIONAL = Precondition()
 class Intent(Struct, frozen=True, omit_defaults=True):
     """A promise, written before bytes change, that a worker can settle after a crash.
 
-    `version` is the version the write will carry. `expires` is when its lease runs out.
+    `version` is the version the write will carry, `begun` the one it was first promised under:
+    bytes that went out before their end was known carry that. `expires` is when its lease runs out.
     `upload` is the multipart upload a completion is about to consume, `condition` what the writer
-    asked of the row it replaces.
+    asked of the row it replaces, `replacing` the locator it must find in the storage, if any.
+    `alone` shuts other writers of the key out; `deletes` says that the key's bytes are to go.
+    A `replica` keeps the version that another site gave it, and nobody is told of it. With `again`
+    that is the version of the key's row already: only its bytes change.
     """
 
     bucket: str
@@ -185,6 +193,12 @@ class Intent(Struct, frozen=True, omit_defaults=True):
     expires: int
     upload: str = ""
     condition: Precondition = UNCONDITIONAL
+    begun: Version | None = None
+    replacing: str | None = None
+    alone: bool = False
+    deletes: bool = False
+    replica: bool = False
+    again: bool = False
 
 
 class Discard(Struct, frozen=True):

@@ -1,15 +1,17 @@
 """The EventLog without a broker: the outbox of the state store, read by polling."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from backends.errors import NotSupported
 from backends.events.protocol import Delivery
 from backends.events.window import Numbered, Window
 from backends.model import Event
 
+Park = Callable[[str, Event, str], Awaitable[None]]
 LOOK_AHEAD: Final = 1000
 PAGES: Final = 10
 
@@ -29,19 +31,29 @@ class EmbeddedLog:
 
     Up to `look_ahead` events behind the oldest unacknowledged one are held: where an event waits
     that long for its retry, those of other objects wait with it. A group has one subscriber at a
-    time; a second one would be handed the same events.
+    time; a second one would be handed the same events. `park` keeps aside what a group gives up,
+    from group, event and reason: the outbox itself has no place for it.
     """
 
-    def __init__(self, outbox: Outbox, *, poll: float, look_ahead: int = LOOK_AHEAD) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        *,
+        poll: float,
+        look_ahead: int = LOOK_AHEAD,
+        park: Park | None = None,
+    ) -> None:
         self._outbox = outbox
         self._poll = poll
         self._look_ahead = look_ahead
+        self._park = park or _nowhere
 
     @asynccontextmanager
     async def subscribe(self, group: str) -> AsyncIterator[AsyncIterator[Delivery]]:
         """As EventLog. Several tasks may iterate; when the block ends, each iteration does."""
         await self._outbox.subscribe(group)
-        subscription = Subscription(self._outbox, group, self._poll, Window(self._look_ahead))
+        window = Window(self._look_ahead)
+        subscription = Subscription(self._outbox, group, self._poll, window, self._park)
         try:
             yield subscription
         finally:
@@ -51,8 +63,9 @@ class EmbeddedLog:
 class Subscription:
     """The deliveries of one group."""
 
-    def __init__(self, outbox: Outbox, group: str, poll: float, window: Window) -> None:
+    def __init__(self, outbox: Outbox, group: str, poll: float, window: Window, park: Park) -> None:
         self._outbox = outbox
+        self._park = park
         self._group = group
         self._poll = poll
         self._window = window
@@ -60,6 +73,7 @@ class Subscription:
         self._saved = 0
         self._next_look = 0.0
         self._reading = asyncio.Lock()
+        self._saving = asyncio.Lock()
         self._changed = asyncio.Event()
         self._closed = False
 
@@ -88,16 +102,23 @@ class Subscription:
         await self.save()
 
     async def save(self) -> None:
-        """Let the outbox know the cursor, unless it does."""
-        cursor = self._window.cursor
-        if cursor > self._saved:
-            await self._outbox.acknowledge(self._group, cursor)
-            self._saved = max(cursor, self._saved)
+        """Let the outbox know the cursor, unless it does; those who wait share one write."""
+        if self._window.cursor <= self._saved:
+            return
+        async with self._saving:
+            cursor = self._window.cursor
+            if cursor > self._saved:
+                await self._outbox.acknowledge(self._group, cursor)
+                self._saved = cursor
 
     def retry(self, numbered: Numbered, seconds: float) -> None:
         """Hand it out again, not before so many seconds."""
         self._window.retry(numbered, _now() + seconds)
         self._notify()
+
+    async def park(self, event: Event, reason: str) -> None:
+        """Keep it aside for the group."""
+        await self._park(self._group, event, reason)
 
     async def _look(self) -> None:
         """Read on in the outbox if it is time and there is room for a page."""
@@ -152,6 +173,18 @@ class EmbeddedDelivery:
         if not self._settled:
             self._settled = True
             self._subscription.retry(self._numbered, seconds)
+
+    async def dead_letter(self, reason: str) -> None:
+        """As Delivery."""
+        if not self._settled:
+            await self._subscription.park(self.event, reason)
+            await self.acknowledge()
+
+
+async def _nowhere(group: str, event: Event, reason: str) -> None:
+    raise NotSupported(
+        f"nothing keeps what {group} gives up: {event.bucket}/{event.key} ({reason})"
+    )
 
 
 def _now() -> float:

@@ -19,9 +19,20 @@ class Delivery(Protocol):
     async def retry_after(self, seconds: float) -> None:
         """Hand it out again, not before so many seconds; later events of its object wait."""
 
+    async def dead_letter(self, reason: str) -> None:
+        """The group gives up: it is kept aside with the reason, then as acknowledged.
+
+        Unavailable where it could not be kept; then it is still out. NotSupported by a log that
+        has nowhere to keep it.
+        """
+
 
 class EventLog(Protocol):
     """Carries changes to groups of consumers."""
 
     def subscribe(self, group: str) -> AbstractAsyncContextManager[AsyncIterator[Delivery]]:
-        """The events since the group first subscribed that it has not acknowledged."""
+        """The events since the group first subscribed that it has not acknowledged.
+
+        Unavailable, AccessDenied or NotFound where the log cannot be read, from here or from an
+        iteration: then leave the block and subscribe again.
+        """

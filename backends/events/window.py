@@ -43,12 +43,21 @@ class Window:
 
     def add(self, numbered: Numbered) -> None:
         """Append an event; its number is above all before it."""
-        self._ahead.append(numbered.sequence)
-        self.newest = numbered.sequence
+        self.reserve(numbered.sequence)
         events = self._objects.setdefault(numbered.place, deque())
         events.append(numbered)
         if len(events) == 1:
             self._ready.append(numbered)
+
+    def reserve(self, sequence: int) -> None:
+        """Append a number without an event; the cursor waits for it to be settled."""
+        self._ahead.append(sequence)
+        self.newest = sequence
+
+    def settle(self, sequence: int) -> None:
+        """What was reserved is done; the cursor may move."""
+        self._done.add(sequence)
+        self._advance()
 
     def take(self, now: float) -> Numbered | None:
         """The event that may go out the longest, or None; so a retry stands behind the others."""
@@ -68,8 +77,7 @@ class Window:
             self._ready.append(events[0])
         else:
             del self._objects[numbered.place]
-        self._done.add(numbered.sequence)
-        self._advance()
+        self.settle(numbered.sequence)
 
     def next_retry(self) -> float | None:
         """When the first retry is due; None where none waits."""

@@ -16,6 +16,7 @@ from backends.model import (
     Precondition,
     Row,
     Upload,
+    Version,
 )
 
 
@@ -23,11 +24,13 @@ from backends.model import (
 class Committed:
     """How a commit ended. `won` is False where a newer version was there already.
 
-    `replaced` is the live row that this commit took the place of.
+    `replaced` is the live row that this commit took the place of. `row` is what the state will
+    tell of the object from now on, where that is not the row it was given.
     """
 
     won: bool
     replaced: Row | None = None
+    row: Row | None = None
 
 
 class StateStore(Protocol):
@@ -51,6 +54,9 @@ class StateStore(Protocol):
     async def buckets(self, owner: str, *, prefix: str, after: str, limit: int) -> list[Bucket]:
         """The owner's buckets with names above `after`."""
 
+    async def every_bucket(self, *, after: str, limit: int) -> list[Bucket]:
+        """Whoever owns them, with names above `after`, by name."""
+
     async def delete_bucket(self, name: str) -> list[Upload]:
         """Remove an empty bucket; its uploads end with it and are returned.
 
@@ -62,8 +68,20 @@ class StateStore(Protocol):
     async def find(self, bucket: str, key: str) -> Row:
         """The newest row of the key, unless it is a tombstone. BucketNotFound, NotFound."""
 
+    async def newest(self, bucket: str, key: str) -> Row | None:
+        """The newest row of the key, a tombstone too; None where there is neither. BucketNotFound.
+
+        A tombstone that was purged is not there any more.
+        """
+
     async def page(self, bucket: str, *, prefix: str, after: str, limit: int) -> list[Entry]:
         """Live objects with keys above `after`, read by index. BucketNotFound."""
+
+    async def inventory(self, bucket: str, *, after: str, limit: int) -> list[Row]:
+        """The newest row of each key above `after`, tombstones included, by key, read by index.
+
+        BucketNotFound.
+        """
 
     async def begin(
         self,
@@ -73,18 +91,34 @@ class StateStore(Protocol):
         lease: int,
         upload: str = "",
         condition: Precondition = UNCONDITIONAL,
+        alone: bool = False,
+        deletes: bool = False,
+        version: Version | None = None,
+        again: bool = False,
     ) -> Intent:
         """Promise a write for `lease` milliseconds, under a version above all others of the key.
 
         The condition is checked here so that a hopeless body need not be sent; `commit` decides.
+        With `alone` no other intent of the key is `alone` until this one is committed or dropped:
+        Busy while there is one. `deletes` promises that the key's bytes go.
+        With `version` the write is a replica, promised under exactly that: Superseded where the
+        newest row or tombstone of the key has it or a higher one, Busy while another intent has it.
+        With `again` the row of that version is here, and its bytes are to be stored anew:
+        Superseded unless it is the key's newest, and no tombstone. NotSupported where rows are
+        nothing but what lies in the storage.
         BucketNotFound; UploadNotFound where `upload` is named and not there.
         """
 
-    async def restamp(self, intent: Intent, *, lease: int) -> Intent:
+    async def restamp(self, intent: Intent, *, lease: int, alone: bool = False) -> Intent:
         """The same promise under a new version, above all others of the key. Unavailable if lost.
 
         The last writer to finish wins: a long body takes its version when it has arrived.
+        With `alone` as in `begin`; the condition is then checked again. A replica keeps its
+        version; with `alone` it is Superseded as in `begin`.
         """
+
+    async def is_changing(self, bucket: str, key: str) -> bool:
+        """Whether some writer has the key alone, so that its bytes may be others than its row's."""
 
     async def renew(self, intent: Intent, *, lease: int) -> Intent:
         """The same intent, held for `lease` milliseconds from now. Unavailable if it was lost."""
@@ -92,22 +126,28 @@ class StateStore(Protocol):
     async def commit(
         self,
         row: Row,
-        event: Event,
+        event: Event | None,
         *,
         intent: Intent | None = None,
         condition: Precondition = UNCONDITIONAL,
         upload: str = "",
+        overwrote: bool = False,
     ) -> Committed:
         """Make `row` the key's current one if its version is the highest; the intent ends.
 
         The intent, where given, must still be there with the same `expires`: Unavailable says that
         its lease ran out and that a worker took it.
 
-        Row and event are written together, or neither. With `upload`, that upload ends too. The
-        bytes of the row that was replaced become a discard. Where the row did not win nothing
-        changes and the intent stays: the caller drops the bytes, then the intent. A second commit
-        of the same version changes nothing and has won. BucketNotFound; PreconditionFailed and
-        NotFound as the condition says: nothing changes, the intent stays.
+        A tombstone is a row like any other, also where no object is. Row and event are written
+        together, or neither; without an event nobody is told. With `upload`, that upload ends too.
+        The bytes of the row that was replaced become a discard, unless the storage `overwrote`
+        them.
+        Where the row did not win nothing changes and the intent stays: the caller drops the bytes,
+        then the intent. A second commit of the same version changes nothing and has won.
+        Where the intent is one to store bytes `again`, the row of that version gets the locator of
+        `row`, and nothing else of it changes; it has not won where that is no longer the newest.
+        BucketNotFound; PreconditionFailed and NotFound as the condition says: nothing changes, the
+        intent stays.
         """
 
     async def bury(
@@ -118,10 +158,12 @@ class StateStore(Protocol):
         operation: str,
         *,
         condition: Precondition = UNCONDITIONAL,
+        intent: Intent | None = None,
     ) -> Row | None:
         """Write a tombstone above all versions of the key, with its event; the row it removed.
 
-        None, and no tombstone, where there was nothing. The removed bytes become a discard.
+        None, and no tombstone, where there was nothing. The removed bytes become a discard, unless
+        an `intent` to delete says that they are gone; it ends here, and must not have been lost.
         BucketNotFound; PreconditionFailed or NotFound as the condition says.
         """
 
@@ -164,6 +206,9 @@ class StateStore(Protocol):
     async def drop_intent(self, intent: Intent) -> None:
         """Forget it; one that is gone is no error."""
 
+    async def unsettled(self) -> int:
+        """How many intents there are, expired or not."""
+
     async def discards(self, *, older_than: int, limit: int) -> list[Discard]:
         """Bytes to drop that were given up more than `older_than` milliseconds ago."""
 
@@ -171,10 +216,14 @@ class StateStore(Protocol):
         """Forget them once the storage has dropped the bytes."""
 
     async def purge_tombstones(self, *, older_than: int, limit: int) -> int:
-        """Remove tombstones older than so many milliseconds whose event every group has read."""
+        """Remove tombstones that were written here more than so many milliseconds ago.
 
-    async def stale_uploads(self, *, older_than: int, limit: int) -> list[Upload]:
-        """Uploads begun more than `older_than` milliseconds ago."""
+        One whose event some group has not read stays. What a release wrote that did not keep when
+        counts from its version.
+        """
+
+    async def stale_uploads(self, *, older_than: int, limit: int, prefix: str = "") -> list[Upload]:
+        """Uploads begun more than `older_than` milliseconds ago whose names begin with `prefix`."""
 
     # The outbox
 
@@ -183,6 +232,9 @@ class StateStore(Protocol):
 
     async def unsubscribe(self, group: str) -> None:
         """Keep none for it any more."""
+
+    async def groups(self) -> list[str]:
+        """Those that subscribe, by name."""
 
     async def unread(self, group: str, *, after: int, limit: int) -> list[tuple[int, Event]]:
         """Events the group has not acknowledged, with sequence numbers above `after`."""
@@ -203,6 +255,9 @@ class StateStore(Protocol):
 
     async def keys(self) -> list[AccessKey]:
         """All of them, by access key."""
+
+    async def drop_key(self, access_key: str) -> None:
+        """Remove a key. NotFound."""
 
     async def close(self) -> None:
         """Finish what is queued, then let go."""

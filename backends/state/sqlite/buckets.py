@@ -10,7 +10,7 @@ from backends.ranges import key_range
 from backends.state.sqlite.records import require_bucket
 from backends.state.sqlite.tables import Tables
 
-BUCKET = "SELECT name, owner, created, region FROM buckets"
+BUCKET = "SELECT name, owner, created, region, storage FROM buckets"
 UPLOAD = json.Decoder(Upload)
 
 
@@ -20,8 +20,8 @@ class BucketTable(Tables):
     async def create_bucket(self, bucket: Bucket) -> Bucket:
         def insert(connection: sqlite3.Connection) -> Bucket:
             connection.execute(
-                "INSERT INTO buckets VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (bucket.name, bucket.owner, bucket.created, bucket.region),
+                "INSERT INTO buckets VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (bucket.name, bucket.owner, bucket.created, bucket.region, bucket.storage),
             )
             found = connection.execute(f"{BUCKET} WHERE name = ?", (bucket.name,)).fetchone()
             return Bucket(*found)
@@ -39,6 +39,12 @@ class BucketTable(Tables):
         found = self._database.read(
             f"{BUCKET} WHERE owner = ? AND {condition} ORDER BY name LIMIT ?",
             (owner, *parameters, limit),
+        )
+        return [Bucket(*record) for record in found]
+
+    async def every_bucket(self, *, after: str, limit: int) -> list[Bucket]:
+        found = self._database.read(
+            f"{BUCKET} WHERE name > ? ORDER BY name LIMIT ?", (after, limit)
         )
         return [Bucket(*record) for record in found]
 

@@ -7,8 +7,8 @@ from typing import Final
 from msgspec import json
 from msgspec.structs import replace
 
-from backends.model import COUNTER_BITS, Discard, Intent
-from backends.state.sqlite.objects import OF_VERSION, store_intent
+from backends.model import Discard, Intent
+from backends.state.sqlite.records import OF_VERSION, store_intent
 from backends.state.sqlite.tables import Tables
 
 INTENT: Final = json.Decoder(Intent)
@@ -43,6 +43,10 @@ class LeftoverTable(Tables):
 
         await self._database.write(drop, durable=False)
 
+    async def unsettled(self) -> int:
+        found = self._database.read("SELECT count(*) FROM intents")
+        return int(found[0][0])
+
     async def discards(self, *, older_than: int, limit: int) -> list[Discard]:
         found = self._database.read(
             "SELECT bucket, key, locator FROM discards WHERE since < ? ORDER BY since LIMIT ?",
@@ -61,16 +65,16 @@ class LeftoverTable(Tables):
         await self._database.write(drop, durable=False)
 
     async def purge_tombstones(self, *, older_than: int, limit: int) -> int:
-        oldest = (self._now() - older_than) << COUNTER_BITS
+        before = self._now() - older_than
 
         def purge(connection: sqlite3.Connection) -> int:
             return connection.execute(
                 "DELETE FROM tombstones WHERE (bucket, key) IN ("
-                " SELECT bucket, key FROM tombstones AS buried WHERE stamp < ?"
+                " SELECT bucket, key FROM tombstones AS buried WHERE since < ?"
                 " AND NOT EXISTS (SELECT 1 FROM outbox"
                 "  WHERE outbox.bucket = buried.bucket AND outbox.key = buried.key)"
-                " ORDER BY stamp LIMIT ?)",
-                (oldest, limit),
+                " ORDER BY since LIMIT ?)",
+                (before, limit),
             ).rowcount
 
         return await self._database.write(purge, durable=False)

@@ -1,44 +1,43 @@
-"""Objects in SQLite: rows, tombstones and the intents that come before them."""
+"""Objects in SQLite: rows, tombstones, and their events."""
 
 import sqlite3
+from heapq import merge
+from itertools import islice
 from typing import Final
 
-from msgspec.structs import replace
-
-from backends.errors import NotFound, Unavailable
-from backends.model import (
-    UNCONDITIONAL,
-    Entry,
-    Event,
-    Facts,
-    Intent,
-    Precondition,
-    Row,
-    Version,
-)
+from backends.errors import NotFound
+from backends.model import UNCONDITIONAL, Entry, Event, Facts, Intent, Precondition, Row
 from backends.preconditions import require
 from backends.ranges import key_range
 from backends.state.protocol import Committed
+from backends.state.sqlite.promises import PromiseTable
 from backends.state.sqlite.records import (
     ENCODER,
     LIVE,
+    NEWEST,
+    OF_KEY,
+    OF_VERSION,
     STORE,
+    delete_intent,
     end_upload,
+    newest_of,
+    newest_row,
     record_of,
     require_bucket,
-    require_upload,
+    require_intent,
+    require_live,
     row_of,
+    tombstone_of,
 )
-from backends.state.sqlite.tables import Tables
 
 PAGE: Final = (
     "SELECT key, stamp, size, etag, owner, storage_class, algorithm, checksum_kind FROM objects"
 )
-OF_KEY: Final = "WHERE bucket = ? AND key = ?"
-OF_VERSION: Final = f"{OF_KEY} AND stamp = ? AND site = ?"
+LIVE_ABOVE: Final = "FROM objects WHERE bucket = ? AND key > ? ORDER BY key LIMIT ?"
+BURIED_ABOVE: Final = "FROM tombstones WHERE bucket = ? AND key > ? ORDER BY key LIMIT ?"
 
 
-class ObjectTable(Tables):
+class ObjectTable(PromiseTable):
     """The verbs of the protocol that are about objects."""
 
     async def find(self, bucket: str, key: str) -> Row:
@@ -47,6 +46,13 @@ class ObjectTable(Tables):
             return row_of(bucket, key, found[0])
         self._require_bucket(bucket)
         raise NotFound(f"{bucket}/{key}: there is no object")
+
+    async def newest(self, bucket: str, key: str) -> Row | None:
+        found = self._database.read(NEWEST, (bucket, key, bucket, key))
+        if found:
+            return newest_of(bucket, key, found[0])
+        self._require_bucket(bucket)
+        return None
 
     async def page(self, bucket: str, *, prefix: str, after: str, limit: int) -> list[Entry]:
         condition, parameters = key_range(prefix, after)
@@ -58,69 +64,44 @@ class ObjectTable(Tables):
             self._require_bucket(bucket)
         return list(map(Entry._make, found))
 
-    async def begin(
-        self,
-        bucket: str,
-        key: str,
-        *,
-        lease: int,
-        upload: str = "",
-        condition: Precondition = UNCONDITIONAL,
-    ) -> Intent:
-        def promise(connection: sqlite3.Connection) -> Intent:
-            require_bucket(connection, bucket)
-            if upload:
-                require_upload(connection, bucket, key, upload)
-            _require(connection, bucket, key, condition)
-            version = self._next_version(connection, bucket, key)
-            intent = Intent(bucket, key, version, self._now() + lease, upload, condition)
-            _insert_intent(connection, intent)
-            return intent
-
-        return await self._database.write(promise, durable=False)
-
-    async def restamp(self, intent: Intent, *, lease: int) -> Intent:
-        def promise(connection: sqlite3.Connection) -> Intent:
-            _require_intent(connection, intent)
-            version = self._next_version(connection, intent.bucket, intent.key)
-            _delete_intent(connection, intent.bucket, intent.key, intent.version)
-            promised = replace(intent, version=version, expires=self._now() + lease)
-            _insert_intent(connection, promised)
-            return promised
-
-        return await self._database.write(promise, durable=False)
-
-    async def renew(self, intent: Intent, *, lease: int) -> Intent:
-        def hold(connection: sqlite3.Connection) -> Intent:
-            _require_intent(connection, intent)
-            held = replace(intent, expires=self._now() + lease)
-            store_intent(connection, held)
-            return held
-
-        return await self._database.write(hold, durable=False)
+    async def inventory(self, bucket: str, *, after: str, limit: int) -> list[Row]:
+        self._require_bucket(bucket)
+        range_of = (bucket, after, limit)
+        live = self._database.read(f"SELECT key, locator, facts {LIVE_ABOVE}", range_of)
+        buried = self._database.read(f"SELECT key, stamp, site {BURIED_ABOVE}", range_of)
+        rows = merge(
+            (row_of(bucket, key, record) for key, *record in live),
+            (tombstone_of(bucket, *record) for record in buried),
+            key=lambda row: row.key.encode(),
+        )
+        return list(islice(rows, limit))
 
     async def commit(
         self,
         row: Row,
-        event: Event,
+        event: Event | None,
         *,
         intent: Intent | None = None,
         condition: Precondition = UNCONDITIONAL,
         upload: str = "",
+        overwrote: bool = False,
     ) -> Committed:
         def settle(connection: sqlite3.Connection) -> Committed:
             require_bucket(connection, row.bucket)
-            live = _live(connection, row.bucket, row.key)
-            newest = live.version if live else _buried(connection, row)
-            if newest == row.version:
+            newest = newest_row(connection, row.bucket, row.key)
+            live = newest if newest and not newest.deleted else None
+            if intent and intent.again:
+                return self._relocate(connection, live, row, intent, discards=not overwrote)
+            if newest and newest.version == row.version:
                 return Committed(won=True)
             if intent:
-                _require_intent(connection, intent)
+                require_intent(connection, intent)
             require(condition, live.facts if live else None, f"{row.bucket}/{row.key}")
-            if newest and newest > row.version:
+            if newest and newest.version > row.version:
                 return Committed(won=False)
-            self._replace(connection, live, row)
-            self._publish(connection, event)
+            self._replace(connection, live, row, discards=not overwrote)
+            if event:
+                self._publish(connection, event)
             if upload:
                 end_upload(connection, row.bucket, row.key, upload)
             return Committed(won=True, replaced=live)
@@ -135,51 +116,76 @@ class ObjectTable(Tables):
         operation: str,
         *,
         condition: Precondition = UNCONDITIONAL,
+        intent: Intent | None = None,
     ) -> Row | None:
         def remove(connection: sqlite3.Connection) -> Row | None:
             require_bucket(connection, bucket)
-            live = _require(connection, bucket, key, condition)
+            live = require_live(connection, bucket, key, condition)
+            if intent:
+                require_intent(connection, intent)
+                delete_intent(connection, bucket, key, intent.version)
             if live is None:
                 return None
             version = self._next_version(connection, bucket, key)
-            self._replace(connection, live, Row(bucket, key, Facts(version), deleted=True))
+            buried = Row(bucket, key, Facts(version), deleted=True)
+            self._replace(connection, live, buried, discards=intent is None)
             self._publish(connection, Event(event_name, bucket, key, version, operation=operation))
             return live
 
-        if condition == UNCONDITIONAL and not self._database.read(LIVE, (bucket, key)):
+        absent = not intent and not self._database.read(LIVE, (bucket, key))
+        if condition == UNCONDITIONAL and absent:
             self._require_bucket(bucket)
             return None
         return await self._database.write(remove)
 
-    def _next_version(self, connection: sqlite3.Connection, bucket: str, key: str) -> Version:
-        """Above every version of the key, written or promised, whatever the wall clock says."""
-        tables = ("objects", "tombstones", "intents")
-        highest = max(
-            connection.execute(
-                f"SELECT max(stamp) FROM {table} {OF_KEY}", (bucket, key)
-            ).fetchone()[0]
-            or 0
-            for table in tables
+    def _relocate(
+        self,
+        connection: sqlite3.Connection,
+        live: Row | None,
+        row: Row,
+        intent: Intent,
+        *,
+        discards: bool,
+    ) -> Committed:
+        """Give the live row other bytes, if it is of just that version; the intent ends."""
+        current = live if live and live.version == row.version else None
+        if current and current.locator == row.locator:
+            delete_intent(connection, row.bucket, row.key, row.version)
+            return Committed(won=True)
+        require_intent(connection, intent)
+        if current is None:
+            return Committed(won=False)
+        connection.execute(
+            f"UPDATE objects SET locator = ? {OF_VERSION}",
+            (row.locator, row.bucket, row.key, row.version.stamp, row.version.site),
         )
-        return Version(self._clock.stamp(after=highest), self._site)
+        delete_intent(connection, row.bucket, row.key, row.version)
+        self._discard(connection, current if discards else None, row)
+        return Committed(won=True, replaced=current)
 
-    def _replace(self, connection: sqlite3.Connection, live: Row | None, row: Row) -> None:
+    def _replace(
+        self, connection: sqlite3.Connection, live: Row | None, row: Row, *, discards: bool
+    ) -> None:
         """Put `row` in the place of what is there, with the version's intent fulfilled."""
         of_key = (row.bucket, row.key)
         connection.execute(f"DELETE FROM objects {OF_KEY}", of_key)
         if row.deleted:
             connection.execute(
-                "INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?, ?)",
-                (*of_key, row.version.stamp, row.version.site),
+                "INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?, ?, ?)",
+                (*of_key, row.version.stamp, row.version.site, self._now()),
             )
         else:
             connection.execute(f"DELETE FROM tombstones {OF_KEY}", of_key)
             connection.execute(STORE, record_of(row))
-        _delete_intent(connection, row.bucket, row.key, row.version)
-        if live and live.locator and live.locator != row.locator:
+        delete_intent(connection, row.bucket, row.key, row.version)
+        self._discard(connection, live if discards else None, row)
+
+    def _discard(self, connection: sqlite3.Connection, old: Row | None, row: Row) -> None:
+        """The bytes of the old row are to go, unless they are those of the new one."""
+        if old and old.locator and old.locator != row.locator:
             connection.execute(
                 "INSERT OR REPLACE INTO discards VALUES (?, ?, ?, ?)",
-                (live.locator, *of_key, self._now()),
+                (old.locator, row.bucket, row.key, self._now()),
             )
 
     def _publish(self, connection: sqlite3.Connection, event: Event) -> None:
@@ -189,69 +195,3 @@ class ObjectTable(Tables):
             " SELECT ?, ?, ? WHERE EXISTS (SELECT 1 FROM subscriptions)",
             (event.bucket, event.key, ENCODER.encode(event)),
         )
-
-
-def _insert_intent(connection: sqlite3.Connection, intent: Intent) -> None:
-    version = intent.version
-    connection.execute(
-        "INSERT INTO intents VALUES (?, ?, ?, ?, ?, ?)",
-        (
-            intent.bucket,
-            intent.key,
-            version.stamp,
-            version.site,
-            intent.expires,
-            ENCODER.encode(intent),
-        ),
-    )
-
-
-def _delete_intent(connection: sqlite3.Connection, bucket: str, key: str, version: Version) -> None:
-    connection.execute(
-        f"DELETE FROM intents {OF_VERSION}", (bucket, key, version.stamp, version.site)
-    )
-
-
-def store_intent(connection: sqlite3.Connection, intent: Intent) -> None:
-    """Keep an intent's new lease."""
-    connection.execute(
-        f"UPDATE intents SET expires = ?, intent = ? {OF_VERSION}",
-        (
-            intent.expires,
-            ENCODER.encode(intent),
-            intent.bucket,
-            intent.key,
-            intent.version.stamp,
-            intent.version.site,
-        ),
-    )
-
-
-def _live(connection: sqlite3.Connection, bucket: str, key: str) -> Row | None:
-    found = connection.execute(LIVE, (bucket, key)).fetchone()
-    return row_of(bucket, key, found) if found else None
-
-
-def _buried(connection: sqlite3.Connection, row: Row) -> Version | None:
-    found = connection.execute(
-        f"SELECT stamp, site FROM tombstones {OF_KEY}", (row.bucket, row.key)
-    ).fetchone()
-    return Version(*found) if found else None
-
-
-def _require(
-    connection: sqlite3.Connection, bucket: str, key: str, condition: Precondition
-) -> Row | None:
-    live = _live(connection, bucket, key)
-    require(condition, live.facts if live else None, f"{bucket}/{key}")
-    return live
-
-
-def _require_intent(connection: sqlite3.Connection, intent: Intent) -> None:
-    version = intent.version
-    found = connection.execute(
-        f"SELECT expires FROM intents {OF_VERSION}",
-        (intent.bucket, intent.key, version.stamp, version.site),
-    ).fetchone()
-    if found != (intent.expires,):
-        raise Unavailable(f"{intent.bucket}/{intent.key}: the lease of {version} ran out")

@@ -32,6 +32,10 @@ class OutboxTable(Tables):
 
         await self._database.write(delete)
 
+    async def groups(self) -> list[str]:
+        found = self._database.read("SELECT name FROM subscriptions ORDER BY name")
+        return [name for (name,) in found]
+
     async def unread(self, group: str, *, after: int, limit: int) -> list[tuple[int, Event]]:
         found = self._database.read(
             "SELECT sequence, event FROM outbox WHERE sequence > max(?,"
@@ -48,7 +52,7 @@ class OutboxTable(Tables):
             )
             _trim(connection)
 
-        await self._database.write(advance)
+        await self._database.write(advance, durable=False)
 
 
 def _trim(connection: sqlite3.Connection) -> None:

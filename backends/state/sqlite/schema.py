@@ -6,7 +6,13 @@ so that a listing never wades through deletes. Intents and discards hold only wh
 they are read whole, and an index would cost each write more than it saves.
 """
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Final
+
+from backends.database import neutral_errors
+from backends.state.schema import SchemaStatus
 
 FIRST: Final = """
 CREATE TABLE buckets (
@@ -64,4 +70,27 @@ CREATE TABLE leases (
 CREATE TABLE access_keys (access_key TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
 """
 
-MIGRATIONS: Final = (FIRST,)
+STORAGES: Final = """
+ALTER TABLE buckets ADD COLUMN storage TEXT NOT NULL DEFAULT '';
+ALTER TABLE intents ADD COLUMN alone INTEGER NOT NULL DEFAULT 0;
+"""
+
+# What was buried before counts from its version.
+ARRIVALS: Final = """
+ALTER TABLE tombstones ADD COLUMN since INTEGER NOT NULL DEFAULT 0;
+UPDATE tombstones SET since = stamp >> 16;
+DROP INDEX tombstones_by_age;
+CREATE INDEX tombstones_by_arrival ON tombstones (since);
+"""
+
+MIGRATIONS: Final = (FIRST, STORAGES, ARRIVALS)
+
+
+def status(path: Path) -> SchemaStatus:
+    """How far the file has been migrated; nothing is changed, and none is made."""
+    if not path.exists():
+        return SchemaStatus(0, len(MIGRATIONS))
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    with neutral_errors(path), closing(sqlite3.connect(address, uri=True)) as connection:
+        (found,) = connection.execute("PRAGMA user_version").fetchone()
+    return SchemaStatus(found, len(MIGRATIONS))

@@ -61,5 +61,16 @@ class SQLiteState(BucketTable, ObjectTable, UploadTable, LeftoverTable, OutboxTa
         found = self._database.read("SELECT data FROM access_keys ORDER BY access_key")
         return [KEY.decode(data) for (data,) in found]
 
+    async def drop_key(self, access_key: str) -> None:
+        gone = await self._database.write(
+            lambda connection: (
+                connection.execute(
+                    "DELETE FROM access_keys WHERE access_key = ?", (access_key,)
+                ).rowcount
+            )
+        )
+        if not gone:
+            raise NotFound(f"there is no access key {access_key}")
+
     async def close(self) -> None:
         await self._database.close()

@@ -83,9 +83,10 @@ class UploadTable(Tables):
 
         await self._database.write(delete)
 
-    async def stale_uploads(self, *, older_than: int, limit: int) -> list[Upload]:
+    async def stale_uploads(self, *, older_than: int, limit: int, prefix: str = "") -> list[Upload]:
+        named, parameters = key_range(prefix, "", "name")
         found = self._database.read(
-            "SELECT upload FROM uploads WHERE started < ? ORDER BY started LIMIT ?",
-            (self._now() - older_than, limit),
+            f"SELECT upload FROM uploads WHERE started < ? AND {named} ORDER BY started LIMIT ?",
+            (self._now() - older_than, *parameters, limit),
         )
         return [UPLOAD.decode(data) for (data,) in found]

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from msgspec import json
 
-from backends.errors import BucketNotFound, InvalidPart, NotEmpty, NotFound
-from backends.model import Facts
+from backends.errors import BucketNotFound, InvalidPart, NotEmpty, NotFound, PreconditionFailed
+from backends.model import Bucket, Facts
 from backends.storage.protocol import Stored, StoredPart
 
 FACTS: Final = json.Decoder(Facts)
@@ -25,6 +25,19 @@ class Piece:
     body: bytes | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an object goes. `replacing` is the locator it must find there, "" nothing, None any.
+
+    Without `keeps` the new object takes the place of all that is at the key.
+    """
+
+    bucket: str
+    key: str
+    replacing: str | None
+    keeps: bool
+
+
 def stored_of(key: str, record: tuple[Any, ...]) -> Stored:
     """What the storage holds, from (id, size, facts)."""
     return Stored(key, record[1], str(record[0]), FACTS.decode(record[2]))
@@ -36,9 +49,13 @@ def require_bucket(connection: sqlite3.Connection, bucket: str) -> None:
         raise BucketNotFound(f"the storage has no bucket {bucket}")
 
 
-def create_bucket(connection: sqlite3.Connection, bucket: str) -> None:
+def create_bucket(connection: sqlite3.Connection, bucket: Bucket) -> None:
     """Make it, unless it is there."""
-    connection.execute("INSERT INTO buckets VALUES (?) ON CONFLICT DO NOTHING", (bucket,))
+    connection.execute(
+        "INSERT INTO buckets (name, owner, created, region) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT DO NOTHING",
+        (bucket.name, bucket.owner, bucket.created, bucket.region),
+    )
 
 
 def delete_bucket(connection: sqlite3.Connection, bucket: str) -> list[str]:
@@ -57,10 +74,33 @@ def delete_bucket(connection: sqlite3.Connection, bucket: str) -> list[str]:
 
 
 def add_object(
+    connection: sqlite3.Connection, place: Place, facts: Facts, pieces: Sequence[Piece]
+) -> tuple[Stored, list[str]]:
+    """Insert the object that the pieces make; it, and the segments to remove."""
+    require_bucket(connection, place.bucket)
+    _require_replaced(connection, place)
+    stored = _insert(connection, place.bucket, place.key, facts, pieces)
+    if place.keeps:
+        return stored, []
+    return stored, _delete(connection, "id != ?", (place.bucket, place.key, stored.locator))
+
+
+def _require_replaced(connection: sqlite3.Connection, place: Place) -> None:
+    """Return if the newest object at the key is the one to be replaced."""
+    if place.replacing is None:
+        return
+    found = connection.execute(
+        "SELECT id FROM objects WHERE bucket = ? AND key = ? ORDER BY stamp DESC, site DESC",
+        (place.bucket, place.key),
+    ).fetchone()
+    if (str(found[0]) if found else "") != place.replacing:
+        raise PreconditionFailed(f"{place.bucket}/{place.key} was changed meanwhile")
+
+
+def _insert(
     connection: sqlite3.Connection, bucket: str, key: str, facts: Facts, pieces: Sequence[Piece]
 ) -> Stored:
-    """Insert the object that the pieces make; one small piece lies in its row."""
-    require_bucket(connection, bucket)
+    """One small piece lies in the object's row."""
     filled = [piece for piece in pieces if piece.size]
     size = sum(piece.size for piece in filled)
     whole = b"" if not filled else None
@@ -85,30 +125,36 @@ def add_object(
 def copy_object(
     connection: sqlite3.Connection,
     source: tuple[str, str, str],
-    bucket: str,
-    key: str,
+    place: Place,
     facts: Facts,
-) -> Stored:
-    """Insert an object of the same pieces as `source` (bucket, key, locator)."""
+) -> tuple[Stored, list[str]]:
+    """Insert an object of the same pieces as `source` (bucket, key, locator), as add_object."""
     record = connection.execute(
         "SELECT size, body FROM objects WHERE bucket = ? AND key = ? AND id = ?", source
     ).fetchone()
     if record is None:
         raise NotFound(f"the storage has no bytes {source[2]} at {source[0]}/{source[1]}")
     if record[1] is not None:
-        return add_object(connection, bucket, key, facts, [Piece(record[0], None, record[1])])
+        return add_object(connection, place, facts, [Piece(record[0], None, record[1])])
     pieces = connection.execute(
         "SELECT size, segment, body FROM pieces WHERE object = ? ORDER BY start", (source[2],)
     )
-    return add_object(connection, bucket, key, facts, [Piece(*piece) for piece in pieces])
+    return add_object(connection, place, facts, [Piece(*piece) for piece in pieces])
 
 
 def delete_object(connection: sqlite3.Connection, bucket: str, key: str, locator: str) -> list[str]:
     """Remove what the locator names, or all at the key; the segments to remove."""
-    chosen = " AND id = ?" if locator else ""
+    if locator:
+        return _delete(connection, "id = ?", (bucket, key, locator))
+    return _delete(connection, "TRUE", (bucket, key))
+
+
+def _delete(
+    connection: sqlite3.Connection, condition: str, parameters: tuple[str, ...]
+) -> list[str]:
     numbers = connection.execute(
-        f"DELETE FROM objects WHERE bucket = ? AND key = ?{chosen} RETURNING id",
-        (bucket, key, *([locator] if locator else [])),
+        f"DELETE FROM objects WHERE bucket = ? AND key = ? AND {condition} RETURNING id",
+        parameters,
     ).fetchall()
     segments: list[str] = []
     for number in numbers:
@@ -130,15 +176,15 @@ def add_part(
 
 def complete(
     connection: sqlite3.Connection,
-    upload: tuple[str, str, str],
+    place: Place,
+    upload: str,
     parts: Sequence[StoredPart],
     facts: Facts,
 ) -> tuple[Stored, list[str]]:
-    """Make an object of the parts of `upload` (bucket, key, token); the segments to remove."""
-    bucket, key, token = upload
-    pieces = [_piece(connection, bucket, token, part) for part in parts]
-    stored = add_object(connection, bucket, key, facts, pieces)
-    return stored, drop_parts(connection, bucket, token)
+    """Make an object of the parts of `upload`; it, and the segments to remove."""
+    pieces = [_piece(connection, place.bucket, upload, part) for part in parts]
+    stored, trash = add_object(connection, place, facts, pieces)
+    return stored, trash + drop_parts(connection, place.bucket, upload)
 
 
 def drop_parts(connection: sqlite3.Connection, bucket: str, upload: str) -> list[str]:

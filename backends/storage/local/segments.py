@@ -109,6 +109,12 @@ class Segments:
                     return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             return os.open(published, os.O_RDONLY | os.O_CLOEXEC)
 
+    def require(self, names: list[str]) -> None:
+        """Return if these are there, in their place or on their way to it. NotFound."""
+        for name in names:
+            if not (self._incoming / name).exists() and not self._path(name).exists():
+                raise NotFound(f"segment {name} is not on the disk")
+
     def remove(self, names: list[str]) -> None:
         """Remove segments, on their way to their place too; those that are gone are no error."""
         for name in names:

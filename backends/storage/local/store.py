@@ -7,63 +7,79 @@ row is committed, and not before.
 
 import secrets
 import sqlite3
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from backends.database import Database
 from backends.errors import BackendError, BucketNotFound, NotFound
-from backends.model import Facts, Version
+from backends.model import Bucket, Facts, Version
 from backends.ranges import key_range
 from backends.storage.local import catalog
-from backends.storage.local.catalog import Piece, stored_of
+from backends.storage.local.catalog import Piece, Place, stored_of
 from backends.storage.local.reading import Extent, at_hand, read
 from backends.storage.local.schema import MIGRATIONS
 from backends.storage.local.segments import Incoming, Segments
-from backends.storage.protocol import Capabilities, Source, Stored, StoredPart
+from backends.storage.looking import fetch_after_head
+from backends.storage.protocol import Capabilities, Fetched, Source, Stored, StoredPart
 from backends.threads import acquired, in_thread
 
 INLINE: Final = 16 * 1024
 PAGE: Final = 500
 T = TypeVar("T")
 OF_KEY: Final = "WHERE bucket = ? AND key = ?"
+BUCKET: Final = "SELECT name, owner, created, region FROM buckets"
 
 
 class LocalStore:
     """Objects below one folder, shared by any number of processes."""
 
-    capabilities = Capabilities(keeps_replaced=True)
-
-    def __init__(self, root: Path, *, durable: bool) -> None:
+    def __init__(self, root: Path, *, durable: bool, keeps_replaced: bool) -> None:
+        self.capabilities = Capabilities(keeps_replaced=keeps_replaced)
         self._segments = Segments(root, durable=durable)
         self._catalog = Database(root / "catalog.db", MIGRATIONS, durable=durable)
 
     @classmethod
-    def open(cls, root: Path, *, durable: bool = True) -> "LocalStore":
-        """Open or make the folder. Blocks. Without `durable` a power cut may lose writes."""
-        return cls(root, durable=durable)
+    def open(cls, root: Path, *, durable: bool = True, keeps_replaced: bool = True) -> "LocalStore":
+        """Open or make the folder. Blocks. Without `durable` a power cut may lose writes.
+
+        Without `keeps_replaced` a new object takes the place of the old one at once, as on other
+        storages: for gateways that have no state to remember replaced bytes by.
+        """
+        return cls(root, durable=durable, keeps_replaced=keeps_replaced)
 
     async def ping(self) -> None:
         self._catalog.read("SELECT 1")
 
-    async def create_bucket(self, bucket: str) -> None:
+    async def create_bucket(self, bucket: Bucket) -> None:
         await self._catalog.write(lambda connection: catalog.create_bucket(connection, bucket))
 
     async def delete_bucket(self, bucket: str) -> None:
         await self._write_and_remove(lambda connection: catalog.delete_bucket(connection, bucket))
 
-    async def buckets(self) -> AsyncIterator[str]:
-        for (name,) in self._catalog.read("SELECT name FROM buckets ORDER BY name"):
-            yield name
+    async def find_bucket(self, bucket: str) -> Bucket:
+        found = self._catalog.read(f"{BUCKET} WHERE name = ?", (bucket,))
+        if not found:
+            raise BucketNotFound(f"the storage has no bucket {bucket}")
+        return Bucket(*found[0])
 
-    async def put(self, bucket: str, key: str, source: Source) -> Stored:
+    async def buckets(self) -> AsyncIterator[Bucket]:
+        for record in self._catalog.read(f"{BUCKET} ORDER BY name"):
+            yield Bucket(*record)
+
+    async def put(
+        self, bucket: str, key: str, source: Source, *, replacing: str | None = None
+    ) -> Stored:
         self._require_bucket(bucket)
         piece, incoming = await self._receive(source)
         facts = source.facts
-        return await self._publish(
-            incoming,
-            lambda connection: catalog.add_object(connection, bucket, key, facts, [piece]),
+        place = self._place(bucket, key, replacing)
+        stored, trash = await self._publish(
+            incoming, lambda connection: catalog.add_object(connection, place, facts, [piece])
         )
+        await self._remove(trash)
+        return stored
 
     async def get(
         self, bucket: str, key: str, locator: str = "", *, start: int = 0, length: int | None = None
@@ -80,40 +96,69 @@ class LocalStore:
         end = size if length is None else min(size, start + length)
         if body is not None:
             return at_hand(body[start:end])
-        return await read(self._segments, self._extents(number, start, end))
+        extents = self._extents(number, start, end)
+        if sum(extent.length for extent in extents) < end - start:
+            raise NotFound(f"the bytes {number} at {bucket}/{key} were deleted just now")
+        return await read(self._segments, extents)
 
     async def head(self, bucket: str, key: str, version: Version | None = None) -> Stored:
         chosen = " AND stamp = ? AND site = ?" if version else ""
         found = self._catalog.read(
             f"SELECT id, size, facts FROM objects {OF_KEY}{chosen}"
-            " ORDER BY stamp DESC, site DESC LIMIT 1",
+            " ORDER BY stamp DESC, site DESC, id DESC LIMIT 1",
             (bucket, key, *((version.stamp, version.site) if version else ())),
         )
         if not found:
             raise NotFound(f"the storage has nothing of that version at {bucket}/{key}")
         return stored_of(key, found[0])
 
+    async def fetch(self, bucket: str, key: str) -> Fetched:
+        return await fetch_after_head(self, bucket, key)
+
     async def delete(self, bucket: str, key: str, locator: str = "") -> None:
         await self._write_and_remove(
             lambda connection: catalog.delete_object(connection, bucket, key, locator)
         )
 
-    async def copy(
-        self, bucket: str, key: str, locator: str, to_bucket: str, to_key: str, facts: Facts
-    ) -> Stored:
-        source = (bucket, key, locator)
-        return await self._catalog.write(
-            lambda connection: catalog.copy_object(connection, source, to_bucket, to_key, facts)
+    async def delete_many(self, bucket: str, keys: Sequence[str]) -> None:
+        await self._write_and_remove(
+            lambda connection: [
+                segment
+                for key in keys
+                for segment in catalog.delete_object(connection, bucket, key, "")
+            ]
         )
 
+    async def copy(
+        self,
+        bucket: str,
+        key: str,
+        locator: str,
+        to_bucket: str,
+        to_key: str,
+        facts: Facts,
+        *,
+        replacing: str | None = None,
+    ) -> Stored:
+        source = (bucket, key, locator)
+        place = self._place(to_bucket, to_key, replacing)
+        await self._require_files(locator)
+        stored, trash = await self._catalog.write(
+            lambda connection: catalog.copy_object(connection, source, place, facts)
+        )
+        await self._remove(trash)
+        return stored
+
     async def listing(
-        self, bucket: str, *, prefix: str = "", after: str = ""
-    ) -> AsyncIterator[Stored]:
+        self, bucket: str, *, prefix: str = "", after: str = "", most: int | None = None
+    ) -> AsyncGenerator[Stored, None]:
         self._require_bucket(bucket)
-        while page := self._page(bucket, prefix, after):
+        left = sys.maxsize if most is None else most
+        while page := self._page(bucket, prefix, after, min(PAGE, left)):
             for record in page:
                 yield stored_of(record[0], record[1:])
             after = page[-1][0]
+            left -= len(page)
 
     async def create_upload(self, bucket: str, key: str, facts: Facts) -> str:
         del key, facts
@@ -134,10 +179,18 @@ class LocalStore:
         return token
 
     async def complete_upload(
-        self, bucket: str, key: str, upload: str, parts: Sequence[StoredPart], facts: Facts
+        self,
+        bucket: str,
+        key: str,
+        upload: str,
+        parts: Sequence[StoredPart],
+        facts: Facts,
+        *,
+        replacing: str | None = None,
     ) -> Stored:
+        place = self._place(bucket, key, replacing)
         stored, trash = await self._catalog.write(
-            lambda connection: catalog.complete(connection, (bucket, key, upload), parts, facts)
+            lambda connection: catalog.complete(connection, place, upload, parts, facts)
         )
         await self._remove(trash)
         return stored
@@ -214,6 +267,15 @@ class LocalStore:
             durable=False,
         )
 
+    async def _require_files(self, number: str) -> None:
+        """Return if the segments of the object are on the disk. NotFound."""
+        found = self._catalog.read(
+            "SELECT DISTINCT segment FROM pieces WHERE object = ? AND segment IS NOT NULL",
+            (number,),
+        )
+        if found:
+            await in_thread(self._segments.require, [segment for (segment,) in found])
+
     def _extents(self, number: int, start: int, end: int) -> list[Extent]:
         """What of which pieces lies between two places of the object."""
         found = self._catalog.read(
@@ -227,13 +289,16 @@ class LocalStore:
             for at, size, segment, body in found
         ]
 
-    def _page(self, bucket: str, prefix: str, after: str) -> list[tuple[Any, ...]]:
+    def _page(self, bucket: str, prefix: str, after: str, limit: int) -> list[tuple[Any, ...]]:
         condition, parameters = key_range(prefix, after)
         return self._catalog.read(
             "SELECT key, id, size, facts, max(printf('%016x-%s', stamp, site)) FROM objects"
             f" WHERE bucket = ? AND {condition} GROUP BY key ORDER BY key LIMIT ?",
-            (bucket, *parameters, PAGE),
+            (bucket, *parameters, limit),
         )
+
+    def _place(self, bucket: str, key: str, replacing: str | None) -> Place:
+        return Place(bucket, key, replacing, self.capabilities.keeps_replaced)
 
     def _is_known(self, segment: str) -> bool:
         return bool(

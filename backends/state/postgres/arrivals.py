@@ -1,0 +1,169 @@
+"""The fourth migration: when a tombstone was written here, from which its retention counts.
+
+`settle` and `bury` are those of `first_commits` under the same names and with the same arguments,
+so that processes of the release before keep it, too. The default is for what such a process had
+begun to write when the migration came. What was buried before that counts from its version.
+"""
+
+from typing import Final
+
+ARRIVALS: Final = """
+ALTER TABLE tombstones ADD COLUMN since bigint;
+UPDATE tombstones SET since = stamp >> 16;
+ALTER TABLE tombstones ALTER COLUMN since SET NOT NULL,
+    ALTER COLUMN since SET DEFAULT (extract(epoch FROM clock_timestamp()) * 1000)::bigint;
+DROP INDEX tombstones_by_age;
+CREATE INDEX tombstones_by_arrival ON tombstones (since);
+
+-- Put a tombstone in the place of the live row, if any, and of the tombstone before it.
+CREATE FUNCTION put_tombstone(
+    w_bucket bytea, w_key bytea, w_stamp bigint, w_site text, now bigint
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM objects o WHERE o.bucket = w_bucket AND o.key = w_key;
+    INSERT INTO tombstones (bucket, key, stamp, site, since)
+        VALUES (w_bucket, w_key, w_stamp, w_site, now)
+        ON CONFLICT (bucket, key) DO UPDATE
+        SET stamp = excluded.stamp, site = excluded.site, since = excluded.since;
+END $$;
+
+CREATE OR REPLACE FUNCTION settle(
+    shared bigint[], alone bigint[], subscriptions_lock bigint, outbox_lock bigint, now bigint,
+    buckets bytea[], keys bytea[], stamps bigint[], sites text[], sizes bigint[], etags text[],
+    owners text[], classes text[], algorithms text[], kinds text[], locators text[],
+    factses bytea[], deleteds boolean[], events bytea[], old_stamps bigint[], old_sites text[],
+    old_ends bigint[], matches text[], none_matches text[], uploads bytea[], overwrotes boolean[]
+) RETURNS TABLE (outcome text, there_locator text, there bytea) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    w record;
+    live record;
+    newest record;
+    heard boolean;
+BEGIN
+    PERFORM take(shared, alone);
+    FOR w IN SELECT * FROM unnest(buckets, keys, stamps, sites, sizes, etags, owners, classes,
+            algorithms, kinds, locators, factses, deleteds, events, old_stamps, old_sites,
+            old_ends, matches, none_matches, uploads, overwrotes)
+        AS t(bucket, key, stamp, site, size, etag, owner, class, algorithm, kind, locator, facts,
+            deleted, event, old_stamp, old_site, old_ends, match, none_match, upload, overwrote)
+    LOOP
+        outcome := NULL; there_locator := NULL; there := NULL;
+        SELECT o.stamp, o.site, o.etag, o.locator, o.facts INTO live FROM objects o
+            WHERE o.bucket = w.bucket AND o.key = w.key
+            ORDER BY o.stamp DESC, o.site DESC LIMIT 1;
+        newest := live;
+        IF live.stamp IS NULL THEN
+            SELECT t.stamp, t.site INTO newest FROM tombstones t
+                WHERE t.bucket = w.bucket AND t.key = w.key;
+        END IF;
+        IF NOT EXISTS (SELECT FROM buckets b WHERE b.name = w.bucket) THEN
+            outcome := 'no bucket';
+        ELSIF newest.stamp = w.stamp AND newest.site = w.site THEN
+            outcome := 'again';
+        ELSIF forbids(w.match, w.none_match, live.etag) THEN
+            outcome := 'forbidden'; there := live.facts;
+        ELSIF (newest.stamp, newest.site COLLATE "C") > (w.stamp, w.site COLLATE "C") THEN
+            outcome := 'older';
+        ELSIF w.old_ends IS NOT NULL THEN
+            DELETE FROM intents i WHERE i.bucket = w.bucket AND i.key = w.key
+                AND i.stamp = w.old_stamp AND i.site = w.old_site AND i.expires = w.old_ends;
+            IF NOT FOUND THEN
+                outcome := 'lost';
+            END IF;
+        END IF;
+        IF outcome IN ('forbidden', 'older') AND w.old_ends IS NOT NULL AND NOT EXISTS (
+                SELECT FROM intents i WHERE i.bucket = w.bucket AND i.key = w.key
+                AND i.stamp = w.old_stamp AND i.site = w.old_site AND i.expires = w.old_ends) THEN
+            outcome := 'lost';
+        END IF;
+        IF outcome IS NULL THEN
+            IF w.old_stamp IS DISTINCT FROM w.stamp OR w.old_site IS DISTINCT FROM w.site THEN
+                DELETE FROM intents i WHERE i.bucket = w.bucket AND i.key = w.key
+                    AND i.stamp = w.stamp AND i.site = w.site;
+            END IF;
+            IF w.deleted THEN
+                PERFORM put_tombstone(w.bucket, w.key, w.stamp, w.site, now);
+            ELSE
+                PERFORM put_row(w.bucket, w.key, w.stamp, w.site, w.size, w.etag, w.owner,
+                    w.class, w.algorithm, w.kind, w.locator, w.facts, false,
+                    live.stamp IS NOT NULL, newest.stamp IS NOT NULL);
+            END IF;
+            IF NOT w.overwrote AND live.locator <> '' AND live.locator <> w.locator THEN
+                INSERT INTO discards VALUES (w.bucket, w.key, live.locator, now)
+                    ON CONFLICT (bucket, key, locator) DO UPDATE SET since = excluded.since;
+            END IF;
+            IF w.upload IS NOT NULL THEN
+                DELETE FROM uploads u
+                    WHERE u.bucket = w.bucket AND u.key = w.key AND u.name = w.upload;
+                DELETE FROM parts p WHERE p.upload = w.upload;
+            END IF;
+            IF w.event IS NOT NULL THEN
+                heard := coalesce(heard, is_heard(subscriptions_lock, outbox_lock));
+                IF heard THEN
+                    INSERT INTO outbox (bucket, key, stamp, site, event)
+                        VALUES (w.bucket, w.key, w.stamp, w.site, w.event);
+                END IF;
+            END IF;
+            outcome := 'done'; there_locator := live.locator; there := live.facts;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END $$;
+
+CREATE OR REPLACE FUNCTION bury(
+    shared bigint[], alone bigint[], subscriptions_lock bigint, outbox_lock bigint, now bigint,
+    here text, buckets bytea[], keys bytea[], stamps bigint[], matches text[],
+    none_matches text[], old_stamps bigint[], old_sites text[], old_ends bigint[], events bytea[]
+) RETURNS TABLE (outcome text, there_locator text, there bytea, buried bigint)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    w record;
+    live record;
+    heard boolean;
+BEGIN
+    PERFORM take(shared, alone);
+    FOR w IN SELECT * FROM unnest(buckets, keys, stamps, matches, none_matches, old_stamps,
+            old_sites, old_ends, events)
+        AS t(bucket, key, stamp, match, none_match, old_stamp, old_site, old_ends, event)
+    LOOP
+        outcome := NULL; there_locator := NULL; there := NULL; buried := NULL;
+        SELECT o.stamp, o.etag, o.locator, o.facts INTO live FROM objects o
+            WHERE o.bucket = w.bucket AND o.key = w.key
+            ORDER BY o.stamp DESC, o.site DESC LIMIT 1;
+        IF NOT EXISTS (SELECT FROM buckets b WHERE b.name = w.bucket) THEN
+            outcome := 'no bucket';
+        ELSIF forbids(w.match, w.none_match, live.etag) THEN
+            outcome := 'forbidden'; there := live.facts;
+        ELSE
+            IF live.stamp IS NOT NULL THEN
+                buried := stamp_above(w.bucket, w.key, w.stamp);
+            END IF;
+            IF w.old_ends IS NOT NULL THEN
+                DELETE FROM intents i WHERE i.bucket = w.bucket AND i.key = w.key
+                    AND i.stamp = w.old_stamp AND i.site = w.old_site AND i.expires = w.old_ends;
+                IF NOT FOUND THEN
+                    outcome := 'lost';
+                END IF;
+            END IF;
+        END IF;
+        IF outcome IS NULL AND live.stamp IS NULL THEN
+            outcome := 'nothing';
+        ELSIF outcome IS NULL THEN
+            PERFORM put_tombstone(w.bucket, w.key, buried, here, now);
+            IF w.old_ends IS NULL AND live.locator <> '' THEN
+                INSERT INTO discards VALUES (w.bucket, w.key, live.locator, now)
+                    ON CONFLICT (bucket, key, locator) DO UPDATE SET since = excluded.since;
+            END IF;
+            heard := coalesce(heard, is_heard(subscriptions_lock, outbox_lock));
+            IF heard THEN
+                INSERT INTO outbox (bucket, key, stamp, site, event)
+                    VALUES (w.bucket, w.key, buried, here, w.event);
+            END IF;
+            outcome := 'done'; there_locator := live.locator; there := live.facts;
+        END IF;
+        RETURN NEXT;
+    END LOOP;
+END $$;
+"""
