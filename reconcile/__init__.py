@@ -1,0 +1,1 @@
+"""Making sites alike again: comparing what they hold."""
