@@ -1,30 +1,50 @@
 """The composition root: the only file that knows and wires every part."""
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Final
 
-from starlette.applications import Starlette
-
+from backends.errors import BucketNotFound
+from backends.state.derived import DerivedState
 from backends.state.protocol import StateStore
-from backends.state.sqlite import SQLiteState
-from backends.storage.local import LocalStore
+from backends.storage.layers.metered import Meter
+from backends.storage.layers.placed import Locate
 from backends.storage.protocol import ObjectStore
-from s3proxy import health, logs, workers
+from replication.messages import REGION
+from s3proxy import buffers, events, health, logs, workers
 from s3proxy.access import Access
+from s3proxy.administration import admin_of
 from s3proxy.config import Settings
+from s3proxy.events import relay_of
+from s3proxy.federated import federated
+from s3proxy.first_key import OWNER
 from s3proxy.gateway.buckets import Buckets
 from s3proxy.gateway.discards import Discards
 from s3proxy.gateway.listing import Listing
 from s3proxy.gateway.objects import Objects
 from s3proxy.gateway.recovery import Recovery, Retention
+from s3proxy.gateway.replicas import Replicas
 from s3proxy.gateway.uploads import Uploads
 from s3proxy.gateway.writes import Writes
+from s3proxy.listeners import ADMIN, OPERATIONS, S3, SITE, Application
 from s3proxy.metrics import Metrics
 from s3proxy.s3.endpoint import Endpoint, Wire
 from s3proxy.s3.services import Services
+from s3proxy.s3.surface import S3Surface
+from s3proxy.s3.verified import Checks
+from s3proxy.site_metrics import SiteGauges
+from s3proxy.states import open_state
+from s3proxy.storages import Storages, placement_of, storages_of
 
+CHECKS: Final = {
+    "all": Checks(checksums=True, md5_up_to=sys.maxsize),
+    "cheap": Checks(checksums=True, md5_up_to=1024 * 1024),
+    "none": Checks(),
+}
 SECOND = 1000
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
@@ -32,24 +52,62 @@ DAY = 24 * HOUR
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What one process serves: the S3 data plane and the operators' application."""
+    """What one process serves: S3, metrics and health, the operators' API, S3 to other sites."""
 
     s3: Endpoint
-    operations: Starlette
+    operations: Application
+    state: StateStore
+    admin: Application | None = None
+    site: Application | None = None
+
+    @property
+    def applications(self) -> dict[str, Application]:
+        """Those that there are, by the name of their listener."""
+        optional = {ADMIN: self.admin, SITE: self.site}
+        found = {name: application for name, application in optional.items() if application}
+        return {S3: self.s3, OPERATIONS: self.operations, **found}
 
 
-def state_of(settings: Settings) -> StateStore:
-    """Open the state store that the settings name."""
+@asynccontextmanager
+async def grounds(settings: Settings) -> AsyncIterator[tuple[StateStore, ObjectStore]]:
+    """The state and the storage that the settings name, open while the block runs."""
+    async with opened(settings) as (state, storages):
+        yield state, storages.store
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, meter: Meter | None = None
+) -> AsyncIterator[tuple[StateStore, Storages]]:
+    """The same, with what lies around the storages; `meter` is told what those do."""
     data = prepared(settings.storage.data)
-    return SQLiteState.open(
-        data / "state.db", site=settings.site.name, durable=settings.storage.durable
-    )
+    if settings.state.kind == "none":
+        storages = storages_of(settings, nowhere, meter)
+        state: StateStore = DerivedState(
+            storages.store, data / "keys.json", site=settings.site.name, owner=OWNER
+        )
+    else:
+        state = await open_state(settings)
+        storages = storages_of(settings, place_in(state), meter)
+    try:
+        yield state, storages
+    finally:
+        await storages.store.close()
+        await state.close()
 
 
-def store_of(settings: Settings) -> ObjectStore:
-    """Open the storage that the settings name."""
-    data = prepared(settings.storage.data)
-    return LocalStore.open(data / "storage", durable=settings.storage.durable)
+def place_in(state: StateStore) -> Locate:
+    """Where buckets lie, as the state remembers it."""
+
+    async def locate(bucket: str) -> str:
+        return (await state.bucket(bucket)).storage
+
+    return locate
+
+
+async def nowhere(bucket: str) -> str:
+    """Without a state nobody remembers where buckets lie."""
+    raise BucketNotFound(f"there is no bucket {bucket}")
 
 
 def prepared(folder: Path) -> Path:
@@ -62,40 +120,99 @@ def prepared(folder: Path) -> Path:
 async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
     """Open what the settings name, and run the workers, while the block runs."""
     logs.configure(settings.log.level, settings.log.format)
-    state, store = state_of(settings), store_of(settings)
-    discards = Discards(state, store)
-    recovery = Recovery(state, store, discards, retention_of(settings))
-    try:
-        async with workers.running(
-            discards, recovery, state, seconds=settings.state.recovery_seconds
+    metrics = Metrics()
+    async with opened(settings, metrics) as (state, storages):
+        store = storages.store
+        metrics.watch(buffers.Gauges(storages.buffers))
+        discards = Discards(state, store)
+        recovery = Recovery(state, store, discards, retention_of(settings))
+        relay = relay_of(settings, state)
+        works = [
+            discards.run(),
+            workers.recover(recovery, state, settings.state.recovery_seconds),
+            *map(workers.flush, storages.buffers.values()),
+        ]
+        if relay:
+            await relay.subscribe()
+            metrics.watch(events.Gauges(relay.figures))
+            works.append(relay.run())
+        writes = Writes(state, store, discards, lease=int(settings.state.lease_seconds * SECOND))
+        objects = objects_of(settings, state, store, writes, discards)
+        replicas = Replicas(state, store, writes, discards)
+        async with (
+            federated(settings, state, store, objects, replicas) as sites,
+            workers.running([*works, *(sites.works() if sites else ())]),
         ):
-            services = services_of(settings, state, store, discards)
-            metrics = Metrics()
+            services = services_of(settings, state, store, writes, objects)
+            if sites:
+                metrics.watch(SiteGauges(sites.replicator.counters))
+                services = sites.around(state, services)
             checks = {"state": state.ping, "storage": store.ping}
             yield Gateway(
-                Endpoint(services, wire_of(settings), metrics),
-                health.operations(checks, metrics.render),
+                s3=Endpoint(S3Surface(services), wire_of(settings), metrics),
+                operations=health.operations(
+                    checks,
+                    metrics.render,
+                    partial(buffers.told, storages.buffers),
+                    partial(events.told, relay),
+                ),
+                state=state,
+                admin=await admin_of(
+                    settings,
+                    state,
+                    storages,
+                    sites.federation if sites else None,
+                    sites.verifications if sites else None,
+                ),
+                site=Endpoint(sites.surface, Wire(region=REGION), metrics) if sites else None,
             )
-    finally:
-        await store.close()
-        await state.close()
+
+
+def objects_of(
+    settings: Settings, state: StateStore, store: ObjectStore, writes: Writes, discards: Discards
+) -> Objects:
+    """The rules of objects over one state and one storage."""
+    fetch = state.fetch if isinstance(state, DerivedState) else None
+    several = bool(settings.sites.secret)
+    return Objects(
+        state,
+        store,
+        writes,
+        discards,
+        fetch,
+        one_of_several=several,
+        keeps_etags=fetch is None,
+    )
 
 
 def services_of(
-    settings: Settings, state: StateStore, store: ObjectStore, discards: Discards
+    settings: Settings, state: StateStore, store: ObjectStore, writes: Writes, objects: Objects
 ) -> Services:
     """The rules of a gateway over one state and one storage."""
-    lease = int(settings.state.lease_seconds * SECOND)
-    writes = Writes(state, store, discards, lease=lease)
     return Services(
         access=Access(state),
-        buckets=Buckets(state, store),
-        objects=Objects(state, store, writes, discards),
+        buckets=Buckets(state, store, placement_of(settings)),
+        objects=objects,
         uploads=Uploads(state, store, writes),
         listing=Listing(state),
         region=settings.s3.region,
         body_timeout=settings.server.body_seconds,
+        checks=checks_of(settings, store),
     )
+
+
+def checks_of(settings: Settings, store: ObjectStore) -> Checks:
+    """How bodies are checked on their way out: those that come over a network.
+
+    Without state the ETags of S3 storages are their own: not always an MD5 of the bytes.
+    """
+    backends = [settings.storage, *settings.storages.values()]
+    remote = any(backend.kind != "local" for backend in backends)
+    if not remote:
+        return Checks()
+    foreign = settings.state.kind == "none" and store.capabilities.etag_is_locator
+    chosen = CHECKS[settings.s3.verify_reads]
+    return chosen._replace(md5_up_to=0) if foreign else chosen
 
 
 def wire_of(settings: Settings) -> Wire:

@@ -5,26 +5,32 @@ setting with its default and one comment.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from s3proxy.events_config import Events
+from s3proxy.section import Certified, Section
+from s3proxy.sites_config import Sites
+from s3proxy.state_config import State
+from s3proxy.storage_config import NamedStorage, Storage
+
 PREFIX: Final = "CCS_"
+LISTS: Final = r"s3\.domains|events\.kafka\.servers|storages\.[^.]+\.buckets"
+StorageName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 FIRST_KEY: Final = ("CCS_ACCESS_KEY", "CCS_SECRET_KEY")
+OPERATOR_KEY: Final = "CCS_OPERATOR_KEY"
+SERVER: Final = "CCS_SERVER"
+NO_SETTINGS: Final = (*FIRST_KEY, OPERATOR_KEY, SERVER)
 
 
 class ConfigError(Exception):
     """A setting that cannot be: where it stands, what is wrong, what is allowed."""
-
-
-class Section(BaseModel):
-    """A section of the file; frozen, and closed to names it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Server(Section):
@@ -42,35 +48,18 @@ class Server(Section):
     max_header_bytes: int = Field(default=32768, ge=4096)
 
 
-class Tls(Section):
-    """The certificate of the S3 listener; both paths or none."""
+class Tls(Certified):
+    """The certificate of the S3 listener, and the TLS that all listeners speak."""
 
-    certificate: Path | None = None
-    key: Path | None = None
     minimum_version: Literal["1.2", "1.3"] = "1.2"
 
-    @model_validator(mode="after")
-    def _both_or_none(self) -> "Tls":
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key go together")
-        return self
 
+class Admin(Certified):
+    """The listener of the operators' API."""
 
-class Storage(Section):
-    """Where bytes lie."""
-
-    kind: Literal["local"] = "local"
-    data: Path = Path("ccs-data")
-    durable: bool = True
-
-
-class State(Section):
-    """Where facts lie, and how long what is over is kept."""
-
-    kind: Literal["sqlite"] = "sqlite"
-    lease_seconds: float = Field(default=300.0, gt=0)
-    recovery_seconds: float = Field(default=30.0, gt=0)
-    tombstone_hours: float = Field(default=24.0, ge=0)
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: int = Field(default=9002, ge=0, le=65535)
 
 
 class S3(Section):
@@ -81,6 +70,7 @@ class S3(Section):
     domains: tuple[str, ...] = ()
     sigv2: bool = False
     upload_expiry_days: float = Field(default=0.0, ge=0)
+    verify_reads: Literal["all", "cheap", "none"] = "cheap"
 
 
 class Site(Section):
@@ -106,11 +96,21 @@ class Settings(BaseSettings):
 
     server: Server = Server()
     tls: Tls = Tls()
+    admin: Admin = Admin()
     storage: Storage = Storage()
+    storages: dict[StorageName, NamedStorage] = {}
     state: State = State()
+    events: Events = Events()
     s3: S3 = S3()
     site: Site = Site()
+    sites: Sites = Sites()
     log: Log = Log()
+
+    @model_validator(mode="after")
+    def _sites_have_a_state(self) -> "Settings":
+        if self.sites.secret and self.state.kind == "none":
+            raise ValueError("sites.secret needs a state: with state.kind none nothing replicates")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -152,10 +152,11 @@ def _read(file: Path) -> dict[str, Any]:
 def _environment(variables: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
     """Settings named by CCS_SECTION__NAME; lists are separated by commas."""
     for variable, value in sorted(variables.items()):
-        if not variable.startswith(PREFIX) or variable in FIRST_KEY:
+        if not variable.startswith(PREFIX) or variable in NO_SETTINGS:
             continue
         name = variable.removeprefix(PREFIX).lower().replace("__", ".")
-        yield name, value.split(",") if name == "s3.domains" else value
+        is_list = re.fullmatch(LISTS, name)
+        yield name, value.split(",") if is_list else value
 
 
 def _put(settings: dict[str, Any], name: str, value: Any) -> None:
@@ -165,7 +166,7 @@ def _put(settings: dict[str, Any], name: str, value: Any) -> None:
         return
     inner = settings.setdefault(section, {})
     if isinstance(inner, dict):
-        inner[rest] = value
+        _put(inner, rest, value)
 
 
 def _sentences(error: ValidationError) -> Iterator[str]:
@@ -175,12 +176,34 @@ def _sentences(error: ValidationError) -> Iterator[str]:
             names = ", ".join(sorted(_names(fault["loc"][:-1])))
             yield f"{place}: no such setting (there are: {names})"
         else:
-            yield f"{place}: {fault['msg'].removeprefix('Value error, ')}, not {fault['input']!r}"
+            shown = f", not {fault['input']!r}" if _may_show(fault["loc"], fault["input"]) else ""
+            told = f"{fault['msg'].removeprefix('Value error, ')}{shown}"
+            yield f"{place}: {told}" if place else told
+
+
+def _may_show(place: tuple[int | str, ...], value: Any) -> bool:
+    """Whether a value may be shown: neither a whole section nor a secret."""
+    if isinstance(value, dict):
+        return False
+    section = _model(place[:-1])
+    field = section.model_fields.get(str(place[-1])) if _is_section(section) else None
+    return field is None or bool(field.repr)
 
 
 def _names(section: tuple[int | str, ...]) -> set[str]:
     """The names a section has; those of the sections where there is none."""
-    if not section:
-        return set(Settings.model_fields)
-    kind = Settings.model_fields[str(section[0])].annotation
-    return set(kind.model_fields) if isinstance(kind, type) and issubclass(kind, Section) else set()
+    return set(_model(section).model_fields)
+
+
+def _model(section: tuple[int | str, ...]) -> Any:
+    """What a section is read into."""
+    model: Any = Settings
+    for name in section:
+        model = (
+            model.model_fields[str(name)].annotation if _is_section(model) else get_args(model)[-1]
+        )
+    return model
+
+
+def _is_section(model: Any) -> bool:
+    return isinstance(model, type) and issubclass(model, BaseModel)

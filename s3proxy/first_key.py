@@ -14,6 +14,7 @@ from backends.clock import milliseconds
 from backends.model import AccessKey
 from backends.state.protocol import StateStore
 from s3proxy.config import FIRST_KEY, ConfigError
+from s3proxy.private_file import write_private
 
 OWNER: Final = "root"
 PROFILE: Final = "ccs"
@@ -73,11 +74,7 @@ async def _keep(state: StateStore, file: Path, key: AccessKey) -> AccessKey:
         f"[{PROFILE}]\naws_access_key_id = {key.access_key}\n"
         f"aws_secret_access_key = {key.secret_key}\n"
     )
-    new = file.with_suffix(".new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as out:
-        out.write(text)
-    new.rename(file)
+    write_private(file, text)
     return key
 
 

@@ -12,6 +12,8 @@ LEVELS: Final = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
+# Libraries that say at each try again what the part of ours that uses them says once.
+QUIET: Final = ("aiokafka",)
 
 
 def configure(level: str, form: Literal["console", "json"]) -> None:
@@ -46,4 +48,6 @@ def configure(level: str, form: Literal["console", "json"]) -> None:
             ],
         )
     )
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.basicConfig(handlers=[handler], level=max(LEVELS[level], logging.WARNING), force=True)

@@ -1,21 +1,18 @@
 """Listeners and processes: one worker in this process, or several under a supervisor.
 
-A worker serves two ports in one event loop, S3's and the operators', on sockets that were bound
-before it started. SIGTERM and SIGINT stop it gently: it accepts no more, lets requests under way
-end, then leaves.
+A worker serves all listeners in one event loop, on sockets that were bound before it started.
+SIGTERM and SIGINT stop it gently: it accepts no more, lets requests under way end, then leaves.
 """
 
 import asyncio
 import contextlib
+import gc
 import multiprocessing
 import resource
 import signal
-import socket
-import ssl
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Final, Protocol
@@ -24,38 +21,37 @@ import structlog
 import uvicorn
 import uvloop
 
-from s3proxy.config import ConfigError, Settings
+from s3proxy.config import Settings
+from s3proxy.listeners import (
+    BACKLOG,
+    S3,
+    SITE,
+    Application,
+    Listener,
+    Sockets,
+    close,
+    listeners_of,
+)
 from s3proxy.protocol import protocol
 
-BACKLOG: Final = 2048
 STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 RESTART_SECONDS: Final = 1.0
-VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+SPEAK_S3: Final = (S3, SITE)
+YOUNG: Final = 10_000  # objects until a collection begins; Python's own is 700
 SPAWN: Final = multiprocessing.get_context("spawn")
 
 log: Final = structlog.get_logger("server")
-Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class Gateway(Protocol):
-    """What a worker serves on its two ports."""
+    """What a worker serves."""
 
     @property
-    def s3(self) -> Application: ...
-
-    @property
-    def operations(self) -> Application: ...
+    def applications(self) -> Mapping[str, Application]:
+        """By the name of its listener."""
 
 
 Factory = Callable[[Settings], AbstractAsyncContextManager[Gateway]]
-
-
-@dataclass(frozen=True, slots=True)
-class Listeners:
-    """Bound sockets of the two ports."""
-
-    s3: socket.socket
-    operations: socket.socket
 
 
 class Stoppable(uvicorn.Server):
@@ -66,77 +62,60 @@ class Stoppable(uvicorn.Server):
         yield
 
 
-def listen(settings: Settings) -> Listeners:
-    """Bind both ports. ConfigError says which address cannot be had."""
-    server = settings.server
-    return Listeners(
-        bind(server.host, server.port), bind(server.operations_host, server.operations_port)
-    )
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket: early clients wait. ConfigError where the address cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((host, port))
-        bound.listen(BACKLOG)
-    except OSError as error:
-        bound.close()
-        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}") from error
-    bound.set_inheritable(True)
-    return bound
-
-
-def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """The context of the S3 listener, or None. ConfigError where the files do not serve."""
-    tls = settings.tls
-    if tls.certificate is None or tls.key is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = VERSIONS[tls.minimum_version]
-    try:
-        context.load_cert_chain(tls.certificate, tls.key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"tls: {tls.certificate} with {tls.key}: {error}") from error
-    return context
-
-
-def serve(settings: Settings, factory: Factory, listeners: Listeners) -> None:
+def serve(settings: Settings, factory: Factory, sockets: Sockets) -> None:
     """Serve until told to stop; with several workers, restart those that die."""
     raise_file_limit()
     if settings.server.workers == 1:
-        uvloop.run(work(settings, factory, listeners, asyncio.Event()))
+        uvloop.run(work(settings, factory, sockets, asyncio.Event()))
     else:
-        Supervisor(settings, factory, listeners).run()
+        Supervisor(settings, factory, sockets).run()
 
 
 async def work(
-    settings: Settings, factory: Factory, listeners: Listeners, orphaned: asyncio.Event
+    settings: Settings, factory: Factory, sockets: Sockets, orphaned: asyncio.Event
 ) -> None:
-    """Serve both ports until a signal comes, or the supervisor is gone."""
+    """Serve every listener until a signal comes, or the supervisor is gone.
+
+    A socket that the gateway has no application for is closed.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in STOPPING:
         loop.add_signal_handler(number, stop.set)
     async with factory(settings) as gateway:
-        servers = [
-            Stoppable(_s3_config(settings, gateway.s3)),
-            Stoppable(_operations_config(settings, gateway.operations)),
-        ]
-        sockets = [listeners.s3, listeners.operations]
+        spare_collector()
+        servers = servers_of(settings, gateway.applications)
+        close({name: bound for name, bound in sockets.items() if name not in servers})
         async with asyncio.TaskGroup() as group:
             serving = [
-                group.create_task(server.serve(sockets=[bound]))
-                for server, bound in zip(servers, sockets, strict=True)
+                group.create_task(server.serve(sockets=[sockets[name]]))
+                for name, server in servers.items()
             ]
             watching = group.create_task(_until_any(stop, orphaned))
             await asyncio.wait([*serving, watching], return_when=asyncio.FIRST_COMPLETED)
-            for server in servers:
+            for server in servers.values():
                 server.should_exit = True
             await asyncio.wait(serving)
             watching.cancel()
+
+
+def servers_of(settings: Settings, applications: Mapping[str, Application]) -> dict[str, Stoppable]:
+    """A server for each listener that has an application."""
+    return {
+        name: Stoppable(_config(settings, listener, applications[name]))
+        for name, listener in listeners_of(settings).items()
+        if name in applications
+    }
+
+
+def spare_collector() -> None:
+    """Look for cycles less often, and never among what was there when the server started.
+
+    Requests make next to none: reference counts free what they leave.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG)
 
 
 def raise_file_limit() -> None:
@@ -151,10 +130,10 @@ class Supervisor:
     A signal only wakes the loop below, which does everything: so nothing it does is interrupted.
     """
 
-    def __init__(self, settings: Settings, factory: Factory, listeners: Listeners) -> None:
+    def __init__(self, settings: Settings, factory: Factory, sockets: Sockets) -> None:
         self._settings = settings
         self._factory = factory
-        self._listeners = listeners
+        self._sockets = sockets
         self._alive, self._lifeline = SPAWN.Pipe(duplex=False)
         self._stop, self._stopper = SPAWN.Pipe(duplex=False)
         self._workers: list[BaseProcess] = []
@@ -173,13 +152,7 @@ class Supervisor:
     def _start(self) -> None:
         worker = SPAWN.Process(
             target=work_in_process,
-            args=(
-                self._settings,
-                self._factory,
-                self._listeners.s3,
-                self._listeners.operations,
-                self._alive,
-            ),
+            args=(self._settings, self._factory, self._sockets, self._alive),
         )
         worker.start()
         self._workers.append(worker)
@@ -195,8 +168,7 @@ class Supervisor:
 
     def _leave(self) -> None:
         """Close the ports, so that no client waits for nobody, and let the workers finish."""
-        self._listeners.s3.close()
-        self._listeners.operations.close()
+        close(self._sockets)
         for worker in self._workers:
             worker.terminate()
         for worker in self._workers:
@@ -204,11 +176,7 @@ class Supervisor:
 
 
 def work_in_process(
-    settings: Settings,
-    factory: Factory,
-    s3: socket.socket,
-    operations: socket.socket,
-    alive: Connection,
+    settings: Settings, factory: Factory, sockets: Sockets, alive: Connection
 ) -> None:
     """The main function of a worker process. It leaves when its supervisor has died."""
     raise_file_limit()
@@ -216,7 +184,7 @@ def work_in_process(
     async def main() -> None:
         orphaned = asyncio.Event()
         watch_supervisor(alive, asyncio.get_running_loop(), orphaned)
-        await work(settings, factory, Listeners(s3, operations), orphaned)
+        await work(settings, factory, sockets, orphaned)
 
     uvloop.run(main())
 
@@ -243,36 +211,30 @@ async def _until_any(*events: asyncio.Event) -> None:
             waiting.cancel()
 
 
-def _s3_config(settings: Settings, application: Application) -> uvicorn.Config:
-    server = settings.server
+def _config(settings: Settings, listener: Listener, application: Application) -> uvicorn.Config:
     config = uvicorn.Config(
         application,
-        http=protocol(server.max_header_bytes, server.header_seconds),
-        timeout_keep_alive=server.idle_seconds,
-        **_common(settings),
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=settings.server.drain_seconds,
+        **_protocol(settings, listener),
     )
     config.load()
-    config.ssl = tls_context(settings)
+    config.ssl = listener.context(settings.tls.minimum_version)
     return config
 
 
-def _operations_config(settings: Settings, application: Application) -> uvicorn.Config:
-    return uvicorn.Config(application, **_common(settings))
-
-
-def _common(settings: Settings) -> dict[str, Any]:
+def _protocol(settings: Settings, listener: Listener) -> dict[str, Any]:
+    """How HTTP is spoken: as S3's clients expect it, or with uvicorn's own limit on headers."""
+    server = settings.server
+    if listener.name not in SPEAK_S3:
+        return {"http": "h11", "h11_max_incomplete_event_size": server.max_header_bytes}
     return {
-        "lifespan": "off",
-        "ws": "none",
-        "log_config": None,
-        "access_log": False,
-        "server_header": False,
-        "proxy_headers": False,
-        "backlog": BACKLOG,
-        "timeout_graceful_shutdown": settings.server.drain_seconds,
+        "http": protocol(server.max_header_bytes, server.header_seconds),
+        "timeout_keep_alive": server.idle_seconds,
     }
-
-
-def addresses(listeners: Sequence[socket.socket]) -> list[tuple[str, int]]:
-    """Where the sockets are bound: host and port."""
-    return [bound.getsockname()[:2] for bound in listeners]

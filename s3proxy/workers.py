@@ -1,34 +1,29 @@
 """Work that goes on beside the requests: dropping bytes, settling what crashes left."""
 
 import asyncio
-import os
-import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
 from backends.errors import BackendError
+from backends.state.holding import new_holder
 from backends.state.protocol import StateStore
-from s3proxy.gateway.discards import Discards
+from backends.storage.layers.buffered import Buffered
 from s3proxy.gateway.recovery import Recovery
 
 RECOVERY: Final = "recovery"
+PAUSE_SECONDS: Final = 5.0
 
 log: Final = structlog.get_logger("workers")
 
 
 @asynccontextmanager
-async def running(
-    discards: Discards, recovery: Recovery, state: StateStore, *, seconds: float
-) -> AsyncIterator[None]:
-    """Run the workers while the block runs; recovery looks up every so many seconds."""
+async def running(works: Sequence[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Run the workers while the block runs."""
     async with asyncio.TaskGroup() as group:
-        workers = [
-            group.create_task(discards.run()),
-            group.create_task(recover(recovery, state, seconds)),
-        ]
+        workers = [group.create_task(work) for work in works]
         try:
             yield
         finally:
@@ -36,9 +31,19 @@ async def running(
                 worker.cancel()
 
 
+async def flush(buffer: Buffered) -> None:
+    """Run a buffer's worker, also after a failure of the buffer's own disk, until cancelled."""
+    while True:
+        try:
+            await buffer.run()
+        except* BackendError as errors:
+            log.warning("a buffer's worker will start again", error=str(errors.exceptions[0]))
+        await asyncio.sleep(PAUSE_SECONDS)
+
+
 async def recover(recovery: Recovery, state: StateStore, seconds: float) -> None:
     """Settle what is due, in one process of the site at a time, until cancelled."""
-    holder = f"{os.getpid()}-{uuid.uuid4().hex}"
+    holder = new_holder()
     lease = int(seconds * 2000)
     while True:
         try:

@@ -1,22 +1,49 @@
 """Buckets: made, found, listed and removed."""
 
 import contextlib
+from typing import Protocol
 
 from backends.clock import milliseconds
-from backends.errors import NotEmpty, NotFound
+from backends.errors import BucketNotFound, NotEmpty, NotFound
 from backends.model import Bucket
 from backends.state.protocol import StateStore
 from backends.storage.protocol import ObjectStore
 from s3proxy.gateway.errors import BucketTaken
 from s3proxy.gateway.names import require_bucket_name
+from s3proxy.gateway.placement import Placement
+
+
+class Telling(Protocol):
+    """Hears of buckets, for the other sites."""
+
+    async def made(self, bucket: Bucket) -> None:
+        """It is there now."""
+
+    async def removed(self, name: str) -> None:
+        """It is gone."""
+
+    async def fetched(self, name: str) -> bool:
+        """Whether a bucket that is not here was at another site, and is here now."""
 
 
 class Buckets:
-    """The rules of buckets over one state and one storage."""
+    """The rules of buckets over one state and one storage; `telling` hears of them."""
 
-    def __init__(self, state: StateStore, store: ObjectStore) -> None:
+    def __init__(
+        self,
+        state: StateStore,
+        store: ObjectStore,
+        placement: Placement | None = None,
+        telling: Telling | None = None,
+    ) -> None:
         self._state = state
         self._store = store
+        self._placement = placement or Placement()
+        self._telling = telling
+
+    def telling(self, telling: Telling) -> "Buckets":
+        """The same rules, of which somebody hears."""
+        return Buckets(self._state, self._store, self._placement, telling)
 
     async def create(self, name: str, owner: str, region: str) -> Bucket:
         """Make it, or find that it is the owner's already. InvalidBucketName, BucketTaken.
@@ -24,15 +51,24 @@ class Buckets:
         The storage comes first: a bucket that state knows always has a place for its bytes.
         """
         require_bucket_name(name)
-        await self._store.create_bucket(name)
-        bucket = await self._state.create_bucket(Bucket(name, owner, milliseconds(), region))
+        storage = self._placement.choose(name, region)
+        wanted = Bucket(name, owner, milliseconds(), region, storage)
+        await self._store.create_bucket(wanted)
+        bucket = await self._state.create_bucket(wanted)
         if bucket.owner != owner:
             raise BucketTaken(f"the bucket name {name} is taken by another client")
+        if self._telling:
+            await self._telling.made(bucket)
         return bucket
 
     async def find(self, name: str) -> Bucket:
-        """BucketNotFound."""
-        return await self._state.bucket(name)
+        """BucketNotFound, also where no other site has it."""
+        try:
+            return await self._state.bucket(name)
+        except BucketNotFound:
+            if self._telling is None or not await self._telling.fetched(name):
+                raise
+            return await self._state.bucket(name)
 
     async def page(self, owner: str, *, prefix: str, after: str, limit: int) -> list[Bucket]:
         """The owner's buckets above `after`, in order."""
@@ -45,10 +81,12 @@ class Buckets:
         when those are settled, and the name can be taken again at once. Where it was taken while
         the storage let go of it, the storage gets it back.
         """
-        for upload in await self._state.delete_bucket(name):
+        uploads = await self._state.delete_bucket(name)
+        if self._telling:
+            await self._telling.removed(name)
+        for upload in uploads:
             await self._store.abort_upload(name, upload.key, upload.token)
         with contextlib.suppress(NotEmpty, NotFound):
             await self._store.delete_bucket(name)
         with contextlib.suppress(NotFound):
-            await self._state.bucket(name)
-            await self._store.create_bucket(name)
+            await self._store.create_bucket(await self._state.bucket(name))

@@ -1,18 +1,27 @@
 """Objects: put, read, copied and deleted."""
 
-from collections.abc import AsyncGenerator, Callable
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
-from backends.errors import Corrupt, NotFound
+from backends.errors import BucketNotFound, Busy, Corrupt, NotFound
 from backends.model import UNCONDITIONAL, Facts, Precondition, Row
 from backends.state.protocol import StateStore
 from backends.storage.protocol import ObjectStore
 from s3proxy.gateway.discards import Discards
 from s3proxy.gateway.incoming import Draft, Incoming
-from s3proxy.gateway.writes import Change, Lease, Writes
+from s3proxy.gateway.leases import Lease
+from s3proxy.gateway.writes import REMOVED, Change, Writes
+
+PATIENCE: Final = 10.0
+PAUSE: Final = 0.02
+
+
+Fetch = Callable[[str, str], Awaitable[tuple[Row, AsyncGenerator[bytes, None]]]]
 
 
 class Span(NamedTuple):
@@ -31,37 +40,116 @@ class Reading:
     body: AsyncGenerator[bytes, None]
 
 
+class ObjectRules(Protocol):
+    """What the wire asks of objects; see Objects."""
+
+    @property
+    def checked_up_to(self) -> int: ...
+
+    async def find(self, bucket: str, key: str) -> Row: ...
+
+    async def read(
+        self,
+        bucket: str,
+        key: str,
+        decide: Callable[[Row], Span | None],
+        *,
+        whole: bool = False,
+    ) -> Reading: ...
+
+    async def put(
+        self,
+        bucket: str,
+        key: str,
+        body: Incoming,
+        facts: Facts,
+        operation: str,
+        *,
+        condition: Precondition = UNCONDITIONAL,
+    ) -> Row: ...
+
+    async def copy(
+        self,
+        source: tuple[str, str],
+        bucket: str,
+        key: str,
+        decide: Callable[[Row], Facts],
+        operation: str,
+        *,
+        condition: Precondition = UNCONDITIONAL,
+    ) -> Row: ...
+
+    async def delete(
+        self,
+        bucket: str,
+        key: str,
+        operation: str,
+        *,
+        condition: Precondition = UNCONDITIONAL,
+    ) -> None: ...
+
+
 class Objects:
-    """The rules of objects over one state and one storage."""
+    """The rules of objects over one state and one storage.
+
+    `fetch` answers the row of a bucket's key with all of its bytes, where one question to the
+    storage is enough for both. Without `keeps_etags` the state shows the storage's. Where a site is
+    `one_of_several`, a delete also counts for objects that have not come here yet.
+    """
 
     def __init__(
-        self, state: StateStore, store: ObjectStore, writes: Writes, discards: Discards
+        self,
+        state: StateStore,
+        store: ObjectStore,
+        writes: Writes,
+        discards: Discards,
+        fetch: Fetch | None = None,
+        *,
+        one_of_several: bool = False,
+        keeps_etags: bool = True,
     ) -> None:
         self._state = state
         self._store = store
         self._writes = writes
         self._discards = discards
+        self._fetch = fetch
+        self._one_of_several = one_of_several
+        self._keeps_etags = keeps_etags
+
+    @property
+    def checked_up_to(self) -> int:
+        """Bodies of known length, up to so many bytes, need no ETag when they are put."""
+        return 0 if self._keeps_etags else self._store.capabilities.checks_up_to
 
     async def find(self, bucket: str, key: str) -> Row:
         """The live row. BucketNotFound, NotFound."""
         return await self._state.find(bucket, key)
 
-    async def read(self, bucket: str, key: str, decide: Callable[[Row], Span | None]) -> Reading:
+    async def read(
+        self,
+        bucket: str,
+        key: str,
+        decide: Callable[[Row], Span | None],
+        *,
+        whole: bool = False,
+    ) -> Reading:
         """Open the bytes that `decide` picks of the row; what it raises, passes.
 
-        Where the bytes are gone an overwrite has just won: the row is read again. Corrupt where
-        it still names bytes that are not there. BucketNotFound, NotFound.
+        `whole` promises that it picks all of any row and raises nothing.
+
+        Where the bytes are gone an overwrite is winning: the row is read again. Corrupt where it
+        still names bytes that are not there. Busy, BucketNotFound, NotFound.
         """
-        seen: Row | None = None
+        if whole and self._fetch:
+            row, body = await self._fetch(bucket, key)
+            return Reading(row, decide(row), body)
+        row = await self._state.find(bucket, key)
         while True:
-            row = await self._state.find(bucket, key)
-            if row == seen:
-                raise Corrupt(f"{bucket}/{key}: the bytes of {row.version} are not in the storage")
             span = decide(row)
             try:
                 return Reading(row, span, await self._open(row, span))
             except NotFound:
-                seen = row
+                row = await self._next(row)
 
     async def put(
         self,
@@ -79,7 +167,7 @@ class Objects:
             if condition != UNCONDITIONAL:
                 await lease.take()
             draft = Draft(body, facts, lease)
-            stored = await self._store.put(bucket, key, draft)
+            stored = await self._store.put(bucket, key, draft, replacing=lease.replacing)
             return Row(bucket, key, draft.facts, stored.locator)
 
         change = Change("ObjectCreated:Put", operation)
@@ -99,13 +187,14 @@ class Objects:
 
         Where the source is overwritten meanwhile, the new one is copied. BucketNotFound, NotFound.
         """
+        row = await self._state.find(*source)
         while True:
-            row = await self._state.find(*source)
             try:
                 return await self._copy(row, bucket, key, decide(row), operation, condition)
+            except BucketNotFound:
+                raise
             except NotFound:
-                if await self._state.find(*source) == row:
-                    raise
+                row = await self._next(row)
 
     async def _copy(
         self,
@@ -117,9 +206,15 @@ class Objects:
         condition: Precondition,
     ) -> Row:
         async def store(lease: Lease) -> Row:
-            copied = replace(facts, version=await lease.take())
+            copied = replace(facts, version=await lease.settle())
             stored = await self._store.copy(
-                source.bucket, source.key, source.locator, bucket, key, copied
+                source.bucket,
+                source.key,
+                source.locator,
+                bucket,
+                key,
+                copied,
+                replacing=lease.replacing,
             )
             return Row(bucket, key, copied, stored.locator)
 
@@ -138,10 +233,31 @@ class Objects:
 
         PreconditionFailed and NotFound as the condition says.
         """
-        removed = await self._state.bury(
-            bucket, key, "ObjectRemoved:Delete", operation, condition=condition
-        )
-        self._discards.add(removed)
+        if self._writes.in_place:
+            removed = await self._writes.remove(bucket, key, operation, condition=condition)
+        else:
+            removed = await self._state.bury(bucket, key, REMOVED, operation, condition=condition)
+            self._discards.add(removed)
+        if removed is None and self._one_of_several:
+            await self._writes.bury_unknown(bucket, key, operation)
+
+    async def _next(self, row: Row) -> Row:
+        """The key's next row, where a writer is about to commit it.
+
+        Corrupt where nobody is writing and the row still names bytes that are not there; Busy
+        where the writer takes too long.
+        """
+        until = time.monotonic() + PATIENCE
+        place = f"{row.bucket}/{row.key}"
+        while time.monotonic() < until:
+            changing = await self._state.is_changing(row.bucket, row.key)
+            found = await self._state.find(row.bucket, row.key)
+            if found != row:
+                return found
+            if not changing:
+                raise Corrupt(f"{place}: the bytes of {row.version} are not in the storage")
+            await asyncio.sleep(PAUSE)
+        raise Busy(f"{place} is being written")
 
     async def _open(self, row: Row, span: Span | None) -> AsyncGenerator[bytes, None]:
         if span is None:

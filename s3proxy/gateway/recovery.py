@@ -4,20 +4,27 @@ import contextlib
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec.structs import replace
+
 from backends.errors import NotFound, PreconditionFailed, Unavailable, UploadNotFound
-from backends.model import Intent, Row
+from backends.model import UNCONDITIONAL, Facts, Intent, Row
 from backends.state.protocol import StateStore
 from backends.storage.protocol import ObjectStore, Stored
 from s3proxy.gateway.discards import Discards
-from s3proxy.gateway.writes import Change
+from s3proxy.gateway.uploads import REPLICA
+from s3proxy.gateway.writes import REMOVED, Change
 
 BATCH: Final = 100
+REPLICAS_KEPT: Final = 7 * 24 * 3_600_000
 SETTLED: Final = Change("ObjectCreated:CompleteMultipartUpload", "recovery")
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long things are kept, in milliseconds; None is for ever."""
+    """How long things are kept, in milliseconds; None is for ever.
+
+    What other sites send as `uploads` goes after REPLICAS_KEPT at the latest.
+    """
 
     intents: int
     tombstones: int
@@ -41,7 +48,10 @@ class Recovery:
         settled += await self._settle_intents()
         settled += await self._discards.settle(older_than=self._keep.intents)
         settled += await self._purge_tombstones()
-        return settled + await self._abort_stale_uploads()
+        settled += await self._abort_uploads(older_than=REPLICAS_KEPT, prefix=REPLICA)
+        if self._keep.uploads is not None:
+            settled += await self._abort_uploads(older_than=self._keep.uploads)
+        return settled
 
     async def _purge_tombstones(self) -> int:
         purged = 0
@@ -65,35 +75,66 @@ class Recovery:
         """Finish or undo one write that no one answers for.
 
         A completion has consumed its parts, and an overwriting storage has lost what was there:
-        both go forward. Any other write is undone: its client was never told that it happened.
+        both go forward. A replica does too: what it copies has happened. Any other write is
+        undone: its client was never told that it happened.
         """
-        try:
-            stored = await self._store.head(intent.bucket, intent.key, intent.version)
-        except NotFound:
+        if intent.deletes:
+            await self._finish_delete(intent)
+            return
+        stored = await self._find(intent)
+        if stored is None:
             await self._state.drop_intent(intent)
             return
-        undo = self._store.capabilities.keeps_replaced and not intent.upload
+        undo = not (intent.alone or intent.upload or intent.replica)
         if undo or not await self._finish(intent, stored):
             await self._store.delete(intent.bucket, intent.key, stored.locator)
             await self._end_upload(intent.bucket, intent.key, intent.upload)
             await self._state.drop_intent(intent)
 
+    async def _find(self, intent: Intent) -> Stored | None:
+        """What the write stored, under the version it ended or began with, or as an upload."""
+        with contextlib.suppress(NotFound):
+            return await self._store.head(intent.bucket, intent.key, intent.version)
+        with contextlib.suppress(NotFound):
+            newest = await self._store.head(intent.bucket, intent.key)
+            begun = newest.ours and newest.facts.version == intent.begun
+            joined = intent.upload and newest.facts.upload == intent.upload
+            return newest if begun or joined else None
+        return None
+
+    async def _finish_delete(self, intent: Intent) -> None:
+        """Only a writer who had the key alone leaves such an intent: its delete may be repeated."""
+        if intent.alone:
+            await self._store.delete(intent.bucket, intent.key)
+        with contextlib.suppress(NotFound):
+            await self._bury(intent)
+        await self._state.drop_intent(intent)
+
+    async def _bury(self, intent: Intent) -> None:
+        bucket, key = intent.bucket, intent.key
+        if intent.replica:
+            tombstone = Row(bucket, key, Facts(intent.version), deleted=True)
+            await self._state.commit(tombstone, None, intent=intent, overwrote=intent.alone)
+        else:
+            await self._state.bury(bucket, key, REMOVED, SETTLED.operation, intent=intent)
+
     async def _finish(self, intent: Intent, stored: Stored) -> bool:
         """Whether the stored bytes are the key's current ones now."""
-        if stored.facts is None:
-            return False
-        row = Row(intent.bucket, intent.key, stored.facts, stored.locator)
+        facts = replace(stored.facts, version=intent.version)
+        row = Row(intent.bucket, intent.key, facts, stored.locator)
         try:
             committed = await self._state.commit(
                 row,
-                SETTLED.event_of(row),
+                None if intent.replica else SETTLED.event_of(row),
                 intent=intent,
-                condition=intent.condition,
+                condition=UNCONDITIONAL if intent.alone else intent.condition,
                 upload=intent.upload,
+                overwrote=intent.alone,
             )
         except (PreconditionFailed, NotFound):
             return False
-        self._discards.add(committed.replaced)
+        if not intent.alone:
+            self._discards.add(committed.replaced)
         return committed.won
 
     async def _end_upload(self, bucket: str, key: str, name: str) -> None:
@@ -101,10 +142,8 @@ class Recovery:
             if name:
                 await self._state.delete_upload(bucket, key, name)
 
-    async def _abort_stale_uploads(self) -> int:
-        if self._keep.uploads is None:
-            return 0
-        stale = await self._state.stale_uploads(older_than=self._keep.uploads, limit=BATCH)
+    async def _abort_uploads(self, *, older_than: int, prefix: str = "") -> int:
+        stale = await self._state.stale_uploads(older_than=older_than, limit=BATCH, prefix=prefix)
         for upload in stale:
             with contextlib.suppress(UploadNotFound, Unavailable):
                 await self._store.abort_upload(upload.bucket, upload.key, upload.token)

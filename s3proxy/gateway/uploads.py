@@ -25,10 +25,12 @@ from backends.state.protocol import StateStore
 from backends.storage.protocol import ObjectStore, StoredPart
 from s3proxy.gateway.errors import PartsOutOfOrder, PartTooSmall
 from s3proxy.gateway.incoming import Draft, Incoming
+from s3proxy.gateway.leases import Lease
 from s3proxy.gateway.listing import LAST_CHARACTER, Query, common_prefix
-from s3proxy.gateway.writes import Change, Lease, Writes
+from s3proxy.gateway.writes import Change, Writes
 
 LEAST_PART: Final = 5 * 1024 * 1024
+REPLICA: Final = "replica-"  # how names begin of uploads that other sites send, which no client has
 UNVERSIONED: Final = Version(0, "")
 
 
@@ -81,30 +83,31 @@ class Uploads:
 
     async def create(self, draft: Upload) -> Upload:
         """Begin an upload as drafted; its name and token are made here. BucketNotFound."""
-        facts = Facts(version=UNVERSIONED, headers=draft.headers, metadata=draft.metadata)
         await self._state.bucket(draft.bucket)
-        token = await self._store.create_upload(draft.bucket, draft.key, facts)
         started = milliseconds()
-        upload = replace(draft, name=new_name(started), token=token, started=started)
+        name = new_name(started)
+        facts = Facts(
+            version=UNVERSIONED,
+            owner=draft.owner,
+            headers=draft.headers,
+            metadata=draft.metadata,
+            storage_class=draft.storage_class,
+            upload=name,
+        )
+        token = await self._store.create_upload(draft.bucket, draft.key, facts)
+        upload = replace(draft, name=name, token=token, started=started)
         await self._state.create_upload(upload)
         return upload
 
     async def find(self, bucket: str, key: str, name: str) -> Upload:
-        """UploadNotFound."""
+        """UploadNotFound, also for what another site is sending."""
+        if name.startswith(REPLICA):
+            raise UploadNotFound(f"{bucket}/{key}: there is no upload {name}")
         return await self._state.upload(bucket, key, name)
 
     async def put_part(self, upload: Upload, number: int, body: Incoming) -> Part:
         """Store one part; the same number may come again. UploadNotFound."""
-        draft = Draft(body, Facts(version=UNVERSIONED))
-        token = await self._store.put_part(upload.bucket, upload.key, upload.token, number, draft)
-        facts = draft.facts
-        part = Part(number, facts.size, facts.etag, milliseconds(), token, facts.checksum)
-        try:
-            await self._state.put_part(upload.bucket, upload.key, upload.name, part)
-        except UploadNotFound:
-            await self._store.abort_upload(upload.bucket, upload.key, upload.token)
-            raise
-        return part
+        return await store_part(self._state, self._store, upload, number, body)
 
     async def parts(self, upload: Upload, *, after: int, limit: int) -> list[Part]:
         """Parts with numbers above `after`."""
@@ -115,7 +118,7 @@ class Uploads:
     async def page(self, query: Query, name: str) -> UploadPage:
         """Uploads above (`query.after`, name), those with the delimiter as common prefixes.
 
-        BucketNotFound.
+        What other sites are sending is not among them. BucketNotFound.
         """
         page = UploadPage(last=(query.after, name))
         after = page.last
@@ -124,6 +127,8 @@ class Uploads:
                 query.bucket, prefix=query.prefix, after=after, limit=query.limit + 1
             )
             for upload in found:
+                if upload.name.startswith(REPLICA):
+                    continue
                 if len(page) == query.limit:
                     page.truncated = True
                     return page
@@ -137,7 +142,7 @@ class Uploads:
 
         The storage lets go first: after a crash in between, the abort can be asked for again.
         """
-        upload = await self._state.upload(bucket, key, name)
+        upload = await self.find(bucket, key, name)
         await self._store.abort_upload(bucket, key, upload.token)
         await self._state.delete_upload(bucket, key, name)
 
@@ -170,16 +175,12 @@ class Uploads:
         LostRace where the condition ceased to hold while the parts were joined: the upload is over.
         """
         known = await self._state.parts(upload.bucket, upload.key, upload.name)
-        parts = choose(chosen, {part.number: part for part in known})
+        parts = choose(chosen, known)
         facts = joined(upload, parts, whole(parts))
 
         async def join(lease: Lease) -> Row:
-            versioned = replace(facts, version=await lease.take())
-            pieces = [StoredPart(part.number, part.token, part.size) for part in parts]
-            stored = await self._store.complete_upload(
-                upload.bucket, upload.key, upload.token, pieces, versioned
-            )
-            return Row(upload.bucket, upload.key, versioned, stored.locator)
+            versioned = replace(facts, version=await lease.settle())
+            return await join_parts(self._store, upload, parts, versioned, lease.replacing)
 
         change = Change("ObjectCreated:CompleteMultipartUpload", operation)
         return await self._writes.run(
@@ -192,12 +193,48 @@ def new_name(started: int) -> str:
     return f"{started:012x}{uuid.uuid4().hex}"
 
 
-def choose(chosen: Sequence[Chosen], known: dict[int, Part]) -> list[Part]:
-    """The parts a completion names, checked against those there are."""
+async def store_part(
+    state: StateStore, store: ObjectStore, upload: Upload, number: int, body: Incoming
+) -> Part:
+    """Store one part, then record it. UploadNotFound where the upload ended meanwhile."""
+    draft = Draft(body, Facts(version=UNVERSIONED))
+    token = await store.put_part(upload.bucket, upload.key, upload.token, number, draft)
+    facts = draft.facts
+    part = Part(number, facts.size, facts.etag, milliseconds(), token, facts.checksum)
+    try:
+        await state.put_part(upload.bucket, upload.key, upload.name, part)
+    except UploadNotFound:
+        await store.abort_upload(upload.bucket, upload.key, upload.token)
+        raise
+    return part
+
+
+async def join_parts(
+    store: ObjectStore, upload: Upload, parts: Sequence[Part], facts: Facts, replacing: str | None
+) -> Row:
+    """The row of the object that the parts make, under these facts."""
+    pieces = [StoredPart(part.number, part.token, part.size) for part in parts]
+    stored = await store.complete_upload(
+        upload.bucket, upload.key, upload.token, pieces, facts, replacing=replacing
+    )
+    return Row(upload.bucket, upload.key, facts, stored.locator)
+
+
+def named(chosen: Sequence[Chosen], known: Sequence[Part]) -> list[Part]:
+    """The parts a completion names, checked against those there are.
+
+    PartsOutOfOrder, InvalidPart.
+    """
     numbers = [part.number for part in chosen]
     if any(later <= earlier for earlier, later in pairwise(numbers)):
         raise PartsOutOfOrder("the parts are not in ascending order of their numbers")
-    parts = [_match(wanted, known.get(wanted.number)) for wanted in chosen]
+    there = {part.number: part for part in known}
+    return [_match(wanted, there.get(wanted.number)) for wanted in chosen]
+
+
+def choose(chosen: Sequence[Chosen], known: Sequence[Part]) -> list[Part]:
+    """As `named`, of parts that a client sent. PartTooSmall."""
+    parts = named(chosen, known)
     for part in parts[:-1]:
         if part.size < LEAST_PART:
             raise PartTooSmall(f"part {part.number} has {part.size} bytes, least is {LEAST_PART}")

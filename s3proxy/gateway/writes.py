@@ -1,67 +1,28 @@
 """How any write becomes visible: intent, bytes, commit, and the way back from each step."""
 
 import contextlib
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from typing import Final, TypeVar
 
-from backends.errors import BackendError, NotFound, PreconditionFailed, Unavailable
-from backends.model import UNCONDITIONAL, Event, Intent, Precondition, Row, Version
-from backends.state.protocol import StateStore
+from backends.errors import (
+    BackendError,
+    Busy,
+    NotFound,
+    PreconditionFailed,
+    Unavailable,
+    Unreached,
+)
+from backends.model import UNCONDITIONAL, Event, Facts, Precondition, Row, Version
+from backends.state.protocol import Committed, StateStore
 from backends.storage.protocol import ObjectStore
 from s3proxy.gateway.discards import Discards
 from s3proxy.gateway.errors import LostRace
+from s3proxy.gateway.leases import ALONE, Lease, Terms, Turns
 
-
-class Lease:
-    """A writer's hold on its intent: taken before bytes change, renewed while they flow.
-
-    The version is settled when the body has arrived, so the last writer to finish wins. A body
-    that is at hand before the lease is taken needs no second stamp.
-    """
-
-    def __init__(
-        self,
-        state: StateStore,
-        bucket: str,
-        key: str,
-        *,
-        milliseconds: int,
-        upload: str = "",
-        condition: Precondition = UNCONDITIONAL,
-    ) -> None:
-        self._state = state
-        self._milliseconds = milliseconds
-        self._begin = partial(
-            state.begin, bucket, key, lease=milliseconds, upload=upload, condition=condition
-        )
-        self._due = 0.0
-        self._blocks = 0
-        self.intent: Intent | None = None
-
-    async def keep(self) -> None:
-        """Take the lease, or renew it when a third of it is over. Unavailable if it was lost."""
-        self._blocks += 1
-        if self.intent is None:
-            await self.take()
-        elif time.monotonic() >= self._due:
-            self.intent = await self._state.renew(self.intent, lease=self._milliseconds)
-            self._due = time.monotonic() + self._milliseconds / 3000
-
-    async def take(self) -> Version:
-        """Write the intent; the version it promises. BucketNotFound, and as its condition says."""
-        self.intent = await self._begin()
-        self._due = time.monotonic() + self._milliseconds / 3000
-        return self.intent.version
-
-    async def settle(self) -> Version:
-        """The version for bytes that have all arrived."""
-        if self.intent is None:
-            return await self.take()
-        if self._blocks > 1:
-            self.intent = await self._state.restamp(self.intent, lease=self._milliseconds)
-        return self.intent.version
+T = TypeVar("T")
+REMOVED: Final = "ObjectRemoved:Delete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +53,8 @@ class Writes:
         self._state = state
         self._store = store
         self._discards = discards
-        self._lease = lease
+        self.in_place = not store.capabilities.keeps_replaced
+        self._terms = Terms(lease, Turns() if self.in_place else None, alone=min(lease, ALONE))
 
     async def run(
         self,
@@ -112,44 +74,136 @@ class Writes:
         upload. BucketNotFound, UploadNotFound; PreconditionFailed and NotFound as the condition
         says; LostRace where it ceased to hold after the upload was consumed.
         """
+        lease = Lease(self._state, bucket, key, self._terms, upload=upload, condition=condition)
+        async with lease:
+            row = await self._unless_it_fails(lease, put(lease))
+            committed = await self._commit(row, change.event_of(row), lease, condition, upload)
+            return committed.row or row
+
+    async def apply(
+        self,
+        bucket: str,
+        key: str,
+        version: Version,
+        put: Callable[[Lease], Awaitable[Row]],
+        *,
+        upload: str = "",
+        again: bool = False,
+    ) -> bool:
+        """As `run`, of what another site wrote as `version`, and nobody is told.
+
+        Whether it is the key's current row now. Superseded where that was clear before its last
+        bytes were stored; Busy where another writer is at the same version. With `again` the row of
+        that version, which must be the current one, gets the bytes and stays as it is.
+        """
         lease = Lease(
-            self._state,
-            bucket,
-            key,
-            milliseconds=self._lease,
-            upload=upload,
-            condition=condition,
+            self._state, bucket, key, self._terms, upload=upload, version=version, again=again
         )
+        async with lease:
+            row = await self._unless_it_fails(lease, put(lease))
+            return (await self._commit(row, None, lease, UNCONDITIONAL, upload)).won
+
+    async def remove(
+        self, bucket: str, key: str, operation: str, *, condition: Precondition = UNCONDITIONAL
+    ) -> Row | None:
+        """Remove an object from a storage that overwrites in place: its bytes, then its row.
+
+        The row it removed, or None. BucketNotFound; PreconditionFailed and NotFound as the
+        condition says.
+        """
+        lease = Lease(self._state, bucket, key, self._terms, condition=condition, deletes=True)
+        async with lease:
+            await self._unless_it_fails(lease, self._remove(bucket, key, lease))
+            intent = await lease.fulfilled()
+            return await self._state.bury(bucket, key, REMOVED, operation, intent=intent)
+
+    async def bury_unknown(self, bucket: str, key: str, operation: str) -> None:
+        """Leave a tombstone, and its event, where no object is: other sites may have one.
+
+        BucketNotFound.
+        """
+        lease = Lease(self._state, bucket, key, self._terms, deletes=self.in_place)
+        async with lease:
+            version = await self._unless_it_fails(lease, self._claimed(bucket, key, lease))
+            tombstone = Row(bucket, key, Facts(version), deleted=True)
+            event = Change(REMOVED, operation).event_of(tombstone)
+            committed = await self._state.commit(
+                tombstone, event, intent=await lease.fulfilled(), overwrote=self.in_place
+            )
+        if not self.in_place:
+            self._discards.add(committed.replaced)
+
+    async def apply_removal(self, bucket: str, key: str, version: Version) -> bool:
+        """As `remove`, of what another site deleted as `version`, and nobody is told.
+
+        Whether its tombstone is the key's current row now. Superseded.
+        """
+        tombstone = Row(bucket, key, Facts(version), deleted=True)
+        lease = Lease(self._state, bucket, key, self._terms, deletes=True, version=version)
+        async with lease:
+            await self._unless_it_fails(lease, self._remove(bucket, key, lease))
+            intent = await lease.fulfilled()
+            return (await self._state.commit(tombstone, None, intent=intent, overwrote=True)).won
+
+    @asynccontextmanager
+    async def at_version(self, bucket: str, key: str, version: Version) -> AsyncIterator[None]:
+        """Nobody else writes that version of the key while the block runs. Superseded, Busy."""
+        async with Lease(self._state, bucket, key, self._terms, version=version) as lease:
+            await lease.take()
+            try:
+                yield
+            finally:
+                await self._forget(lease)
+
+    async def _remove(self, bucket: str, key: str, lease: Lease) -> Version:
+        version = await lease.settle()
+        await self._store.delete(bucket, key, lease.replacing or "")
+        return version
+
+    async def _claimed(self, bucket: str, key: str, lease: Lease) -> Version:
+        """The version of a tombstone; where writers take turns, nothing is at the key then."""
+        return await (self._remove(bucket, key, lease) if self.in_place else lease.take())
+
+    async def _unless_it_fails(self, lease: Lease, work: Awaitable[T]) -> T:
+        """What the work answers; where it certainly did nothing, its intent is forgotten."""
         try:
-            row = await put(lease)
+            return await work
+        except (Busy, Unreached):
+            await self._forget(lease)
+            raise
         except Unavailable:
             raise
         except Exception:
             await self._forget(lease)
             raise
-        await self._commit(row, change, lease, condition, upload)
-        return row
 
     async def _commit(
-        self, row: Row, change: Change, lease: Lease, condition: Precondition, upload: str
-    ) -> None:
+        self,
+        row: Row,
+        event: Event | None,
+        lease: Lease,
+        condition: Precondition,
+        upload: str,
+    ) -> Committed:
         try:
             committed = await self._state.commit(
                 row,
-                change.event_of(row),
-                intent=lease.intent,
+                event,
+                intent=await lease.fulfilled(),
                 condition=condition,
                 upload=upload,
+                overwrote=self.in_place,
             )
         except (PreconditionFailed, NotFound) as error:
             await self._take_back(row, lease, upload)
             if upload:
                 raise LostRace(f"{row.bucket}/{row.key}: begin the upload again") from error
             raise
-        if committed.won:
-            self._discards.add(committed.replaced)
-        else:
+        if not committed.won:
             await self._take_back(row, lease, upload)
+        elif not self.in_place:
+            self._discards.add(committed.replaced)
+        return committed
 
     async def _take_back(self, row: Row, lease: Lease, upload: str) -> None:
         """Drop the bytes, then the intent; what fails here a worker does later."""
@@ -160,5 +214,6 @@ class Writes:
             await self._forget(lease)
 
     async def _forget(self, lease: Lease) -> None:
-        if lease.intent:
-            await self._state.drop_intent(lease.intent)
+        intent = await lease.fulfilled()
+        if intent:
+            await self._state.drop_intent(intent)

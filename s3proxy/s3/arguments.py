@@ -12,15 +12,18 @@ MAX_NUMBER: Final = 2**31 - 1
 MAX_PARTS: Final = 10_000
 
 
-def number(source: Mapping[str, str], name: str, default: int, least: int = 0) -> int:
-    """A decimal number of at least `least`; InvalidArgument for anything else."""
+def number(
+    source: Mapping[str, str], name: str, default: int, least: int = 0, most: int = MAX_NUMBER
+) -> int:
+    """A decimal number from `least` to `most`; InvalidArgument for anything else."""
     text = source.get(name, "")
     if not text:
         return default
-    if not (text.isascii() and text.isdigit()) or not least <= int(text[:11]) <= MAX_NUMBER:
+    digits = len(str(most)) + 1
+    if not (text.isascii() and text.isdigit()) or not least <= int(text[:digits]) <= most:
         raise S3Error(
             "InvalidArgument",
-            f"{name} must be a number from {least} to {MAX_NUMBER}, not {text[:40]!r}.",
+            f"{name} must be a number from {least} to {most}, not {text[:40]!r}.",
             details={"ArgumentName": name, "ArgumentValue": text[:100]},
         )
     return int(text)

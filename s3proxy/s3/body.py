@@ -7,14 +7,13 @@ received and digested: large blocks in a thread, small ones on the spot.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from backends.model import Checksum
 from s3proxy.s3.checksums import Digests, Expected, requested
 from s3proxy.s3.chunked import ChunkDecoder
 from s3proxy.s3.errors import S3Error
 from s3proxy.s3.request import Request
-from s3proxy.s3.services import Services
 
 BLOCK: Final = 512 * 1024
 IN_A_THREAD: Final = 64 * 1024
@@ -25,6 +24,13 @@ SIGNED: Final = "AWS4-HMAC"
 TRAILER: Final = "-TRAILER"
 LENGTH: Final = "content-length"
 DECODED_LENGTH: Final = "x-amz-decoded-content-length"
+
+
+class Patience(Protocol):
+    """How long a body may stand still, in seconds."""
+
+    @property
+    def body_timeout(self) -> float: ...
 
 
 class Body:
@@ -87,29 +93,33 @@ class Body:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _digest(self, block: bytes) -> asyncio.Future[None] | None:
-        if len(block) < IN_A_THREAD:
+        if len(block) < IN_A_THREAD or not self._digests.needed:
             self._digests.update(block)
             return None
         return asyncio.get_running_loop().run_in_executor(None, self._digests.update, block)
 
 
 def incoming(
-    services: Services,
+    patience: Patience,
     request: Request,
     *,
     algorithm: str = "",
     expect: Callable[[Mapping[str, str]], Expected] = requested,
+    checked_up_to: int = 0,
 ) -> Body:
     """The body of a request, as its headers announce it.
 
     `algorithm` is the checksum a multipart upload was begun with; a part without one gets it.
+    More than a block, up to `checked_up_to` bytes, needs no ETag from here.
     `expect` says which digests the headers announce for the body.
     """
     streaming = request.payload.startswith(STREAMING)
     size = _announced_size(request, streaming=streaming)
     sha256 = "" if streaming or request.payload in {"", "UNSIGNED-PAYLOAD"} else request.payload
-    digests = Digests(expect(request.headers), payload_sha256=sha256, algorithm=algorithm)
-    raw = received(request, services.body_timeout)
+    etag = size is None or not BLOCK < size <= checked_up_to
+    expected = expect(request.headers)
+    digests = Digests(expected, payload_sha256=sha256, algorithm=algorithm, etag=etag)
+    raw = received(request, patience.body_timeout)
     if not streaming:
         return Body(raw, digests, size=size)
     decoder = ChunkDecoder(
@@ -127,14 +137,14 @@ def rehashed(pieces: AsyncIterator[bytes], size: int, algorithm: str) -> Body:
 
 
 async def read_document(
-    services: Services,
+    patience: Patience,
     request: Request,
     *,
     expect: Callable[[Mapping[str, str]], Expected] = requested,
 ) -> bytes:
     """A small body, whole: XML. MaxMessageLengthExceeded above 8 MiB."""
     body = bytearray()
-    async for block in incoming(services, request, expect=expect):
+    async for block in incoming(patience, request, expect=expect):
         body += block
         if len(body) > MAX_DOCUMENT:
             raise S3Error("MaxMessageLengthExceeded")
@@ -154,9 +164,10 @@ async def received(request: Request, patience: float) -> AsyncGenerator[bytes, N
         if message["type"] == "http.disconnect":
             raise S3Error("IncompleteBody", "The client closed the connection.")
         more = message.get("more_body", False)
-        if message["body"]:
-            request.received += len(message["body"])
-            yield message["body"]
+        for piece in (message["body"], *message.get("pieces", ())):
+            if piece:
+                request.received += len(piece)
+                yield piece
 
 
 async def decoded(raw: AsyncIterator[bytes], decoder: ChunkDecoder) -> AsyncGenerator[bytes, None]:

@@ -123,14 +123,20 @@ def require_whole(headers: Mapping[str, str], checksum: Checksum | None) -> None
 
 
 class Digests:
-    """One pass over a body for all digests that are needed: MD5 (the ETag) always.
+    """One pass over a body for all digests that are needed: MD5, which is the ETag, among them.
 
-    `payload_sha256` is x-amz-content-sha256 where that is a hash. `algorithm` is a checksum to
-    compute even if the request has none: InvalidRequest where it has another.
+    Without `etag` there is none unless the request announces one. `payload_sha256` is
+    x-amz-content-sha256 where that is a hash. `algorithm` is a checksum to compute even if the
+    request has none: InvalidRequest where it has another.
     """
 
     def __init__(
-        self, expected: Expected, *, payload_sha256: str = "", algorithm: str = ""
+        self,
+        expected: Expected,
+        *,
+        payload_sha256: str = "",
+        algorithm: str = "",
+        etag: bool = True,
     ) -> None:
         name = expected.algorithm or algorithm
         if algorithm not in {"", name}:
@@ -138,7 +144,8 @@ class Digests:
         self._expected = expected
         self._payload_sha256 = payload_sha256.lower()
         self._algorithm = name
-        self._md5 = md5(usedforsecurity=False)
+        needed = etag or expected.md5 is not None
+        self._md5 = md5(usedforsecurity=False) if needed else None
         self._sha256 = sha256() if payload_sha256 else None
         self._checksum = self._start_checksum(name)
         self._digests: tuple[Digest, ...] = tuple(
@@ -155,8 +162,14 @@ class Digests:
             digest.update(data)
 
     @property
+    def needed(self) -> bool:
+        """Whether there is anything to compute."""
+        return bool(self._digests)
+
+    @property
     def etag(self) -> str:
-        return self._md5.hexdigest()
+        """The MD5 in hexadecimal digits, or "" where there is none."""
+        return self._md5.hexdigest() if self._md5 else ""
 
     @property
     def checksum(self) -> Checksum | None:
@@ -171,7 +184,7 @@ class Digests:
         those announced.
         """
         expected = self._expected.md5
-        if expected is not None and expected != self._md5.digest():
+        if self._md5 and expected is not None and expected != self._md5.digest():
             raise _bad_digest("Content-MD5", encode(expected), encode(self._md5.digest()))
         if self._sha256 and self._sha256.hexdigest() != self._payload_sha256:
             raise S3Error(

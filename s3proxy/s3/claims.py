@@ -130,15 +130,18 @@ def checked_payload(payload: str) -> str:
 
 def require_fresh(claim: Claim, now: int) -> None:
     """RequestTimeTooSkewed for a header's date, AccessDenied for a URL out of its time."""
-    times = {"ServerTime": extended(now)}
     if claim.expires is None:
         if abs(now - claim.signed_at) > MAX_SKEW:
-            times["RequestTime"] = extended(claim.signed_at)
-            times["MaxAllowedSkewMilliseconds"] = str(MAX_SKEW * 1000)
-            raise S3Error("RequestTimeTooSkewed", details=times)
+            skew = {"MaxAllowedSkewMilliseconds": str(MAX_SKEW * 1000)}
+            times = _times(now, "RequestTime", claim.signed_at)
+            raise S3Error("RequestTimeTooSkewed", details=times | skew)
     elif claim.signed_at > now + MAX_SKEW:
-        times["RequestTime"] = extended(claim.signed_at)
+        times = _times(now, "RequestTime", claim.signed_at)
         raise S3Error("AccessDenied", "Request is not valid yet", details=times)
     elif now > claim.signed_at + claim.expires:
-        times["Expires"] = extended(claim.signed_at + claim.expires)
+        times = _times(now, "Expires", claim.signed_at + claim.expires)
         raise S3Error("AccessDenied", "Request has expired", details=times)
+
+
+def _times(now: int, name: str, moment: int) -> dict[str, str]:
+    return {"ServerTime": extended(now), name: extended(moment)}

@@ -11,27 +11,41 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from backends.errors import BackendError, NotFound
+from backends.errors import BackendError, Corrupt, NotFound
+from backends.model import AccessKey
 from s3proxy.access import ANONYMOUS, Caller
 from s3proxy.s3 import request as requests
 from s3proxy.s3.errors import S3Error
-from s3proxy.s3.handlers import HANDLERS
 from s3proxy.s3.headers import refuse_unknown_promises
-from s3proxy.s3.operations import Operation, Scope, find_operation
+from s3proxy.s3.operations import Operation, find_operation
 from s3proxy.s3.request import Receive, Request
 from s3proxy.s3.response import HOST_ID, Response, failure
-from s3proxy.s3.services import Services
 from s3proxy.s3.signature import SignedRequest, claim, verify
 from s3proxy.s3.translation import to_s3
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Message = MutableMapping[str, Any]
 
+ANSWER_WHOLE: Final = "clone-cloud-store.whole"  # in the scope's extensions, of our own server
+RECEIVE_PIECES: Final = "clone-cloud-store.pieces"
 SERVER_FAILED: Final = 500
 HOST_HEADER: Final = (b"x-amz-id-2", HOST_ID.encode())
 BODILESS: Final = frozenset({204, 304})
 
 log: Final = structlog.get_logger("s3")
+
+
+class Surface(Protocol):
+    """What an endpoint answers for: whose keys are good, what they allow, what is done then."""
+
+    async def key(self, access_key: str) -> AccessKey:
+        """The enabled key of that name. NotFound."""
+
+    async def authorise(self, request: Request) -> None:
+        """Return if the caller may ask for this. AccessDenied, BucketNotFound, S3Error."""
+
+    async def handle(self, request: Request) -> Response:
+        """Do it."""
 
 
 class Observer(Protocol):
@@ -58,8 +72,8 @@ class Wire:
 class Endpoint:
     """Parses, authenticates, authorises, answers. One instance serves a whole process."""
 
-    def __init__(self, services: Services, wire: Wire, observer: Observer) -> None:
-        self._services = services
+    def __init__(self, surface: Surface, wire: Wire, observer: Observer) -> None:
+        self._surface = surface
         self._wire = wire
         self._observer = observer
         self._numbers = count()
@@ -77,7 +91,7 @@ class Endpoint:
         except Exception:
             log.exception("request failed", request=request.id, operation=request.operation.name)
             response = failure(S3Error("InternalError"), request.resource, request.id)
-        sent = await self._send(request, response, send)
+        sent = await self._send(request, response, scope, send)
         seconds = time.perf_counter() - started
         operation = request.operation.name
         self._observer.observe(operation, response.status, seconds, request.received, sent)
@@ -106,7 +120,7 @@ class Endpoint:
             host_bucket="",
             bucket="",
             key="",
-            receive=receive,
+            receive=scope.get("extensions", {}).get(RECEIVE_PIECES, receive),
         )
 
     async def _answer(self, request: Request, scope: Message) -> Response:
@@ -119,9 +133,9 @@ class Endpoint:
         request.bucket, request.key = requests.split_path(request.path, request.host_bucket)
         request.operation = self._operation(request)
         await self._authenticate(request)
-        await self._authorise(request)
+        await self._surface.authorise(request)
         refuse_unknown_promises(request.headers)
-        return await HANDLERS[request.operation.name](self._services, request)
+        return await self._surface.handle(request)
 
     def _operation(self, request: Request) -> Operation:
         found = find_operation(request.method, request.scope, request.query, request.headers)
@@ -139,7 +153,7 @@ class Endpoint:
             request.caller = ANONYMOUS
             return
         try:
-            key = await self._services.access.key(claimed.access_key)
+            key = await self._surface.key(claimed.access_key)
         except NotFound as error:
             raise S3Error(
                 "InvalidAccessKeyId", details={"AWSAccessKeyId": claimed.access_key}
@@ -152,43 +166,45 @@ class Endpoint:
         if claimed.expires is not None:
             requests.take_hoisted_headers(request)
 
-    async def _authorise(self, request: Request) -> None:
-        access = self._services.access
-        access.require_client(request.caller)
-        if request.scope is Scope.SERVICE or request.operation.name == "CreateBucket":
-            return
-        bucket = await self._services.buckets.find(request.bucket)
-        access.require(request.caller, request.operation.right, bucket)
-        expected = request.headers.get("x-amz-expected-bucket-owner", bucket.owner)
-        if expected != bucket.owner:
-            raise S3Error("AccessDenied", "The bucket belongs to another owner than expected.")
-
     def _translated(self, error: BackendError, request: Request) -> Response:
         s3 = to_s3(error)
         if s3.status >= SERVER_FAILED:
             log.error("request failed", request=request.id, error=str(error), code=s3.code)
         return failure(s3, request.resource, request.id)
 
-    async def _send(self, request: Request, response: Response, send: Send) -> int:
-        """Send the answer; how many bytes of body went out.
+    async def _send(self, request: Request, response: Response, scope: Message, send: Send) -> int:
+        """Send the answer, in one write where the server can; how many bytes of body went out.
 
         A client that waits for "100 Continue" before its body, and is not going to get it, must
         not use the connection again: the next bytes on it could be taken for that body.
         """
         body = response.body
-        await send(
-            {
-                "type": "http.response.start",
-                "status": response.status,
-                "headers": _headers_out(request, response),
-            }
-        )
+        headers = _headers_out(request, response)
+        start = {"type": "http.response.start", "status": response.status, "headers": headers}
         if not isinstance(body, bytes):
-            length = int(response.headers["content-length"])
-            return await _stream(body, length, request.receive, send)
+            await send(start)
+            return await self._stream(request, response, body, send)
         content = b"" if request.method == "HEAD" else body
-        await send({"type": "http.response.body", "body": content})
+        if at_once := scope.get("extensions", {}).get(ANSWER_WHOLE):
+            await at_once(response.status, headers, content)
+        else:
+            await send(start)
+            await send({"type": "http.response.body", "body": content})
         return len(content)
+
+    async def _stream(
+        self, request: Request, response: Response, body: AsyncGenerator[bytes, None], send: Send
+    ) -> int:
+        """Send a body; one that breaks off ends here, and so does the connection, short of it."""
+        sending = Sending(int(response.headers["content-length"]), request.receive, send)
+        try:
+            await sending.run(body)
+        except BackendError as error:
+            self._broken_off(error, request, sending.sent)
+        return sending.sent
+
+    def _broken_off(self, error: BackendError, request: Request, sent: int) -> None:
+        log.error("answer broken off", request=request.id, error=str(error), sent=sent)
 
 
 def _headers_out(request: Request, response: Response) -> list[tuple[bytes, bytes]]:
@@ -203,29 +219,38 @@ def _headers_out(request: Request, response: Response) -> list[tuple[bytes, byte
     return headers
 
 
-async def _stream(
-    body: AsyncGenerator[bytes, None], length: int, receive: Receive, send: Send
-) -> int:
-    """Send `length` bytes as they come, until the client is gone; how many went out."""
-    sent = 0
-    gone: asyncio.Task[None] | None = None
-    try:
-        async with aclosing(body):
-            async for piece in body:
-                sent += len(piece)
-                await send(
-                    {"type": "http.response.body", "body": piece, "more_body": sent < length}
-                )
-                if sent < length:
-                    gone = gone or asyncio.create_task(_disconnect(receive))
-                    if gone.done():
-                        return sent
-        if not length:
-            await send({"type": "http.response.body", "body": b""})
-        return sent
-    finally:
-        if gone:
-            gone.cancel()
+@dataclass(slots=True)
+class Sending:
+    """A body on its way to a client; `sent` bytes of its `length` are out."""
+
+    length: int
+    receive: Receive
+    send: Send
+    sent: int = 0
+
+    async def run(self, body: AsyncGenerator[bytes, None]) -> None:
+        """Send it as it comes, until the client is gone. Corrupt where it is too long."""
+        gone: asyncio.Task[None] | None = None
+        try:
+            async with aclosing(body):
+                async for piece in body:
+                    await self._send(piece)
+                    if self.sent < self.length:
+                        gone = gone or asyncio.create_task(_disconnect(self.receive))
+                        if gone.done():
+                            return
+            if not self.length:
+                await self._send(b"")
+        finally:
+            if gone:
+                gone.cancel()
+
+    async def _send(self, piece: bytes) -> None:
+        if self.sent + len(piece) > self.length:
+            raise Corrupt("the storage has more bytes than the object")
+        self.sent += len(piece)
+        more = self.sent < self.length
+        await self.send({"type": "http.response.body", "body": piece, "more_body": more})
 
 
 async def _disconnect(receive: Receive) -> None:

@@ -2,7 +2,16 @@
 
 from typing import Final
 
-from s3proxy.s3 import buckets, copies, deletes, listing, objects, unconfigured, uploads
+from s3proxy.s3 import (
+    buckets,
+    copies,
+    deletes,
+    listing,
+    objects,
+    replication,
+    unconfigured,
+    uploads,
+)
 from s3proxy.s3.operations import OPERATIONS
 from s3proxy.s3.services import Handler
 
@@ -14,6 +23,9 @@ BUILT: Final[dict[str, Handler]] = {
     "GetBucketLocation": buckets.get_bucket_location,
     "GetBucketVersioning": buckets.get_bucket_versioning,
     "GetBucketAcl": buckets.get_bucket_acl,
+    "GetBucketReplication": replication.get_bucket_replication,
+    "PutBucketReplication": replication.put_bucket_replication,
+    "DeleteBucketReplication": replication.delete_bucket_replication,
     "ListObjects": listing.list_objects,
     "ListObjectsV2": listing.list_objects_v2,
     "ListObjectVersions": listing.list_object_versions,

@@ -1,5 +1,6 @@
 """The headers of an object: which are kept from a request, and how an answer shows them."""
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -21,6 +22,9 @@ OVERRIDES: Final = {
     f"response-{name}": name for name in KEPT if not name.startswith("x-amz-website")
 }
 META: Final = "x-amz-meta-"
+MISSING: Final = "x-amz-missing-meta"
+TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 MAX_METADATA_BYTES: Final = 2048
 STANDARD: Final = "STANDARD"
 STORAGE_CLASSES: Final = frozenset(
@@ -123,11 +127,18 @@ def shown(facts: Facts) -> dict[str, str]:
         "accept-ranges": "bytes",
         **facts.headers,
     }
-    for name, value in facts.metadata.items():
-        headers[META + name] = value
+    sendable = {name: text for name, text in facts.metadata.items() if _is_sendable(name, text)}
+    headers |= {META + name: text for name, text in sendable.items()}
+    if missing := len(facts.metadata) - len(sendable):
+        headers[MISSING] = str(missing)
     if facts.storage_class != STANDARD:
         headers["x-amz-storage-class"] = facts.storage_class
     return headers
+
+
+def _is_sendable(name: str, text: str) -> bool:
+    """Whether metadata can be a header: other programs give it any name (RFC 9110, 5.6.2)."""
+    return bool(TOKEN.fullmatch(name)) and not CONTROL.search(text)
 
 
 def checksum_headers(checksum: Checksum | None) -> dict[str, str]:

@@ -4,14 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from backends.errors import Corrupt
 from backends.model import UNCONDITIONAL, Checksum, Facts, ObjectPart, Row, Version
-from s3proxy.gateway.objects import Span
+from backends.storage.pieces import Whole
+from s3proxy.gateway.objects import Reading, Span
 from s3proxy.s3 import arguments, xml
 from s3proxy.s3.body import incoming
 from s3proxy.s3.buckets import acl
 from s3proxy.s3.conditions import evaluate_read, write_condition
 from s3proxy.s3.errors import S3Error
 from s3proxy.s3.headers import (
+    CONTROL,
     OVERRIDES,
     checksum_headers,
     quoted,
@@ -25,8 +28,14 @@ from s3proxy.s3.ranges import parse_range
 from s3proxy.s3.request import Request
 from s3proxy.s3.response import NO_CONTENT, Response, document, http_date
 from s3proxy.s3.services import Services
+from s3proxy.s3.verified import CHANGED, require_right, verified
 
 PARTIAL: Final = 206
+REPLICATION: Final = "x-amz-replication-status"
+CHOOSING: Final = frozenset(
+    {"range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"}
+)
+NARROWING: Final = {"partNumber", *OVERRIDES}
 UNVERSIONED: Final = Version(0, "")
 ATTRIBUTES: Final = frozenset({"ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"})
 
@@ -54,7 +63,7 @@ async def put_object(services: Services, request: Request) -> Response:
     row = await services.objects.put(
         request.bucket,
         request.key,
-        incoming(services, request),
+        incoming(services, request, checked_up_to=services.objects.checked_up_to),
         facts,
         request.id,
         condition=write_condition(headers),
@@ -71,15 +80,41 @@ async def get_object(services: Services, request: Request) -> Response:
         pieces.append(choose(request, row))
         return pieces[-1].span
 
-    reading = await services.objects.read(request.bucket, request.key, decide)
-    return Response(pieces[-1].status, pieces[-1].headers, reading.body)
+    reading = await services.objects.read(
+        request.bucket, request.key, decide, whole=_asks_for_all(request)
+    )
+    piece = pieces[-1]
+    body = reading.body
+    headers = piece.headers | await _replicated(services, reading.row)
+    if isinstance(body, Whole):
+        return Response(piece.status, headers, _at_hand(services, request, reading, body))
+    if reading.span is None and any(services.checks):
+        body = verified(body, reading.row.facts, request.resource, services.checks)
+    return Response(piece.status, headers, body)
+
+
+def _at_hand(services: Services, request: Request, reading: Reading, body: Whole) -> bytes:
+    """The bytes of a small answer, checked before any of it leaves. Corrupt."""
+    facts, span = reading.row.facts, reading.span
+    if span is None:
+        require_right(body.data, facts, request.resource, services.checks)
+    elif len(body.data) != span.length:
+        raise Corrupt(f"{request.resource}: {CHANGED}")
+    return body.data
 
 
 async def head_object(services: Services, request: Request) -> Response:
     """HeadObject: state alone answers."""
     arguments.require_no_version(request.query)
-    piece = choose(request, await services.objects.find(request.bucket, request.key))
-    return Response(piece.status, piece.headers)
+    row = await services.objects.find(request.bucket, request.key)
+    piece = choose(request, row)
+    return Response(piece.status, piece.headers | await _replicated(services, row))
+
+
+async def _replicated(services: Services, row: Row) -> dict[str, str]:
+    """The header that tells how far the object has come to other sites, where there are any."""
+    status = await services.replication.status(row) if services.replication else ""
+    return {REPLICATION: status} if status else {}
 
 
 async def delete_object(services: Services, request: Request) -> Response:
@@ -122,9 +157,7 @@ def choose(request: Request, row: Row) -> Piece:
     _check_conditions(request, row)
     facts = row.facts
     headers = shown(facts)
-    for override, name in OVERRIDES.items():
-        if override in request.query:
-            headers[name] = request.query[override]
+    headers |= _overrides(request.query)
     if "partNumber" in request.query:
         return _part_piece(request, facts, headers)
     span = parse_range(request.headers.get("range", ""), facts.size)
@@ -133,6 +166,20 @@ def choose(request: Request, row: Row) -> Piece:
         headers["content-length"] = str(facts.size)
         return Piece(None, 200, headers)
     return _partial(Span(*span), facts, headers)
+
+
+def _asks_for_all(request: Request) -> bool:
+    """Whether `choose` picks all of any row and raises nothing."""
+    query = request.query
+    return CHOOSING.isdisjoint(request.headers) and (not query or NARROWING.isdisjoint(query))
+
+
+def _overrides(query: Mapping[str, str]) -> dict[str, str]:
+    """Headers that the request wants in its answer. InvalidArgument for what can be none."""
+    chosen = {name: query[asked] for asked, name in OVERRIDES.items() if asked in query}
+    if any(map(CONTROL.search, chosen.values())):
+        raise S3Error("InvalidArgument", "A header of an answer cannot have control characters.")
+    return chosen
 
 
 def _part_piece(request: Request, facts: Facts, headers: dict[str, str]) -> Piece:

@@ -6,11 +6,11 @@ Source: the S3 API reference, "Authenticating Requests (AWS Signature Version 4)
 import hmac
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 from urllib.parse import quote, unquote_plus, unquote_to_bytes
 
+from backends.sigv4 import signing_key
 from s3proxy.s3.claims import (
     CONTENT_SHA256,
     UNSIGNED,
@@ -35,7 +35,6 @@ QUERY_FIELDS: Final = (
     "X-Amz-SignedHeaders",
     "X-Amz-Signature",
 )
-CACHED_KEYS: Final = 1024
 
 _MALFORMED: Final = {
     Scheme.V4_HEADER: "AuthorizationHeaderMalformed",
@@ -130,15 +129,6 @@ def verify(
             },
         )
     return Seal(key, claim.timestamp, claim.scope, signature)
-
-
-@lru_cache(maxsize=CACHED_KEYS)
-def signing_key(secret: str, date: str, region: str) -> bytes:
-    """The key that signs for one day in one region."""
-    key = f"AWS4{secret}".encode()
-    for part in (date, region, "s3", "aws4_request"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    return key
 
 
 def canonical_request(claim: Claim, request: SignedRequest) -> str:

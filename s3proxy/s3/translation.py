@@ -13,11 +13,15 @@ CODES: Final[dict[type[ground.BackendError], str]] = {
     ground.AlreadyExists: "BucketAlreadyExists",
     ground.NotEmpty: "BucketNotEmpty",
     ground.PreconditionFailed: "PreconditionFailed",
+    ground.Superseded: "PreconditionFailed",
     ground.InvalidPart: "InvalidPart",
     ground.AccessDenied: "AccessDenied",
     ground.NotSupported: "NotImplemented",
     ground.NoSpace: "StorageFull",
+    ground.Busy: "SlowDown",
     ground.Unavailable: "ServiceUnavailable",
+    ground.InvalidName: "InvalidArgument",
+    ground.Refused: "InvalidRequest",
     ground.Corrupt: "InternalError",
     rules.BucketTaken: "BucketAlreadyExists",
     rules.InvalidBucketName: "InvalidBucketName",
@@ -26,7 +30,10 @@ CODES: Final[dict[type[ground.BackendError], str]] = {
     rules.LostRace: "ConditionalRequestConflict",
 }
 PRIVATE: Final = frozenset({"InternalError", "ServiceUnavailable", "StorageFull"})
-RETRY: Final = {"ServiceUnavailable": {"retry-after": "1"}}
+RETRY: Final = {
+    "ServiceUnavailable": {"retry-after": "1"},
+    "SlowDown": {"retry-after": "1"},
+}
 
 
 def to_s3(error: ground.BackendError) -> S3Error:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from backends.errors import UploadNotFound
-from backends.model import Checksum, ChecksumType, Part, Row, Upload
+from backends.model import UNCONDITIONAL, Checksum, ChecksumType, Part, Row, Upload
 from s3proxy.gateway.listing import LAST_CHARACTER, Query
 from s3proxy.gateway.uploads import Chosen, Whole
 from s3proxy.s3 import arguments, checksums, xml
@@ -145,9 +145,10 @@ async def complete_multipart_upload(services: Services, request: Request) -> Res
     def whole(parts: Sequence[Part]) -> Whole:
         return _whole(upload, parts, request.headers)
 
-    row = await services.uploads.complete(
-        upload, chosen, whole, request.id, condition=write_condition(request.headers)
-    )
+    condition = write_condition(request.headers)
+    if condition != UNCONDITIONAL and services.replication:
+        await services.replication.require_decision(request.bucket)
+    row = await services.uploads.complete(upload, chosen, whole, request.id, condition=condition)
     return _completed(request, row)
 
 

@@ -1,0 +1,38 @@
+"""How resources get at what the API stands on."""
+
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+
+from backends.errors import Refused
+from reconcile.verification import Verifications
+from replication.federation import Federation
+from s3proxy.admin.services import Services
+
+ALONE: Final = "this site knows no others: set sites.secret, the same at every site, and restart"
+
+
+def _services(request: Request) -> Services:
+    found = request.app.state.services
+    if not isinstance(found, Services):
+        raise TypeError("the application has no services")
+    return found
+
+
+Here = Annotated[Services, Depends(_services)]
+
+
+def _federation(here: Here) -> Federation:
+    if here.federation is None:
+        raise Refused(ALONE)
+    return here.federation
+
+
+def _verifications(here: Here) -> Verifications:
+    if here.verifications is None:
+        raise Refused(ALONE)
+    return here.verifications
+
+
+Sites = Annotated[Federation, Depends(_federation)]
+Verifying = Annotated[Verifications, Depends(_verifications)]

@@ -1,0 +1,1 @@
+"""The resources of the operators' API, one file each: what they look like, what can be done."""

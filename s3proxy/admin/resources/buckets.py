@@ -1,0 +1,95 @@
+"""Buckets, whoever they belong to; what is in them is for S3."""
+
+from datetime import datetime
+from typing import Final, Literal
+
+from fastapi import APIRouter
+
+from backends import model
+from backends.errors import BucketNotFound
+from s3proxy.admin.here import Here, Sites
+from s3proxy.admin.resources.models import After, Asked, Limit, Told, moment
+
+SYSTEM: Final = "."
+# Names of buckets start with a letter or a digit, all above this; those of our own with a dot.
+BEFORE_ALL: Final = "/"
+
+router = APIRouter(prefix="/buckets", tags=["clients"])
+
+
+class Bucket(Told):
+    """A bucket, its owner, and where its bytes lie."""
+
+    name: str
+    owner: str
+    created: datetime
+    region: str
+    storage: str
+
+
+class SharedBucket(Bucket):
+    """The same, and how sites share it.
+
+    `home` is the site that decides on conditional writes, `remote_read` what is done about what is
+    missing; "" leaves it to each site.
+    """
+
+    home: str = ""
+    remote_read: str = ""
+
+
+class BucketChange(Asked):
+    """What to change of a bucket, at all sites; what is left out stays."""
+
+    home: str | None = None
+    remote_read: Literal["", "off", "read", "restore"] | None = None
+
+
+class Buckets(Told):
+    """A page of buckets, by name; `next` is what to ask for `after`, null on the last page."""
+
+    buckets: list[Bucket]
+    next: str | None
+
+
+@router.get("")
+async def list_buckets(here: Here, after: After = "", limit: Limit = 100) -> Buckets:
+    """List buckets of all owners, by name."""
+    found = await here.state.every_bucket(after=max(after, BEFORE_ALL), limit=limit)
+    last = found[-1].name if len(found) == limit else None
+    return Buckets(buckets=[_told(bucket) for bucket in found], next=last)
+
+
+@router.get("/{name}")
+async def get_bucket(name: str, here: Here) -> SharedBucket:
+    """Show one bucket."""
+    told = _told(await _found(name, here)).model_dump()
+    facts = await here.federation.bucket(name) if here.federation else None
+    if facts:
+        told |= {"home": facts.home, "remote_read": facts.remote_read}
+    return SharedBucket(**told)
+
+
+@router.patch("/{name}")
+async def change_bucket(name: str, change: BucketChange, here: Here, sites: Sites) -> SharedBucket:
+    """Change how sites share a bucket."""
+    await _found(name, here)
+    await sites.change_bucket(name, home=change.home, remote_read=change.remote_read)
+    return await get_bucket(name, here)
+
+
+async def _found(name: str, here: Here) -> model.Bucket:
+    """The bucket, unless it is one of our own. BucketNotFound."""
+    if name.startswith(SYSTEM):
+        raise BucketNotFound(f"there is no bucket {name}")
+    return await here.state.bucket(name)
+
+
+def _told(bucket: model.Bucket) -> Bucket:
+    return Bucket(
+        name=bucket.name,
+        owner=bucket.owner,
+        created=moment(bucket.created),
+        region=bucket.region,
+        storage=bucket.storage or "default",
+    )

@@ -1,0 +1,48 @@
+"""What the operators' API stands on."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backends.errors import BackendError
+from backends.state.protocol import StateStore
+from reconcile.verification import Verifications
+from replication.federation import Federation
+from s3proxy.admin.operators import Operators
+
+Check = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A storage, as the settings name it; `check` asks it whether it answers."""
+
+    name: str
+    kind: str
+    check: Check
+    buckets: Sequence[str] = ()
+    location: str = ""
+    buffer: str = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """`configuration` has no secrets in it; a site that has no others has neither of the last."""
+
+    operators: Operators
+    state: StateStore
+    storages: Sequence[Storage]
+    configuration: Mapping[str, Any]
+    version: str
+    site: str
+    federation: Federation | None = None
+    verifications: Verifications | None = None
+
+
+async def fault_of(check: Check) -> str:
+    """Why the check fails, or ""."""
+    try:
+        await check()
+    except BackendError as error:
+        return str(error) or type(error).__name__
+    return ""

@@ -1,0 +1,78 @@
+"""`ccs bucket`: buckets as all sites share them, over the operators' API of any of them."""
+
+from typing import Annotated, Final
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from s3proxy.cli.remote import LOCAL, OperatorKey, Server, remote_of
+from s3proxy.cli.terminal import Config, Data, out
+from s3proxy.config import ConfigError
+
+Name = Annotated[str, typer.Argument(help="The bucket's name.")]
+PAGE: Final = 1000
+
+commands: Final = typer.Typer(help="Look after buckets.", no_args_is_help=True)
+
+
+@commands.command("list")
+def list_buckets(
+    server: Server = LOCAL,
+    operator_key: OperatorKey = "",
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """List the buckets of all owners."""
+    remote = remote_of(server, operator_key, config, data)
+    table = Table("bucket", "owner", "created", "storage")
+    page = remote.get("buckets")
+    while True:
+        for bucket in page["buckets"]:
+            names = ("name", "owner", "created", "storage")
+            table.add_row(*(escape(bucket[name]) for name in names))
+        if page["next"] is None:
+            break
+        page = remote.get("buckets", after=page["next"])
+    out.print(table)
+
+
+@commands.command("show")
+def show_bucket(
+    name: Name,
+    server: Server = LOCAL,
+    operator_key: OperatorKey = "",
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Show what is known of a bucket."""
+    remote = remote_of(server, operator_key, config, data)
+    for field, value in remote.get("buckets", name).items():
+        out.print(f"{field}: {value}", markup=False)
+
+
+@commands.command("set")
+def set_bucket(
+    name: Name,
+    home: Annotated[
+        str | None,
+        typer.Option(help='The site that decides on conditional writes; "": each for itself.'),
+    ] = None,
+    remote_read: Annotated[
+        str | None,
+        typer.Option(help='What is missing: off, read or restore; "": as each site does.'),
+    ] = None,
+    server: Server = LOCAL,
+    operator_key: OperatorKey = "",
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Change how sites share a bucket; all of them know soon after."""
+    remote = remote_of(server, operator_key, config, data)
+    given = {"home": home, "remote_read": remote_read}
+    change = {field: value for field, value in given.items() if value is not None}
+    if not change:
+        raise ConfigError("say what to set: --home, --remote-read")
+    bucket = remote.patch("buckets", name, body=change)
+    for field in change:
+        out.print(f"{field}: {bucket[field] or 'as each site does'}", markup=False)

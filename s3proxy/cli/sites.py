@@ -1,0 +1,193 @@
+"""`ccs site`: the sites that are kept alike, over the operators' API of any of them."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from s3proxy.cli import dead_letters, rules, site_verification
+from s3proxy.cli.remote import LOCAL, OperatorKey, Server, remote_of
+from s3proxy.cli.site_limits import limit_site, tell_limits
+from s3proxy.cli.site_status import EVERY, Every, shown, watched
+from s3proxy.cli.terminal import Config, Data, out
+from s3proxy.config import ConfigError
+
+Name = Annotated[str, typer.Argument(help="The site's name.")]
+
+commands: Final = typer.Typer(help="Manage the sites that are kept alike.", no_args_is_help=True)
+commands.add_typer(dead_letters.commands, name="dead-letters")
+commands.add_typer(rules.commands, name="rule")
+commands.command("verify")(site_verification.verify_site)
+commands.command("limit")(limit_site)
+
+
+@commands.command("add")
+def add_site(
+    endpoint: Annotated[str, typer.Argument(help="The URL of the other site's listener.")],
+    read_priority: Annotated[
+        int, typer.Option(help="Lower ones are asked first for what is missing here.")
+    ] = 0,
+    server: Server = LOCAL,
+    operator_key: OperatorKey = "",
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Get to know another site: from then on both are kept alike."""
+    remote = remote_of(server, operator_key, config, data)
+    body = {"endpoint": endpoint, "read_priority": read_priority}
+    site = remote.post("sites", body=body)
+    out.print(f"{site['name']} at {site['endpoint']} is {site['state']}.", markup=False)
+
+
+@commands.command("list")
+def list_sites(
+    server: Server = LOCAL,
+    operator_key: OperatorKey = "",
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """List all sites, this one and those that were removed, too."""
+    remote = remote_of(server, operator_key, config, data)
+    table = Table("site", "state", "endpoint", "read priority", "resumes at")
+    for site in remote.get("sites")["sites"]:
+        row = (site["name"], site["state"], site["endpoint"], str(site["read_priority"]))
+        table.add_row(*map(escape, row), site["resume_at"] or "")
+    out.print(table)
+
+
+@commands.command("show")
+def show_site(
+    name: Name,
+    server: Server = LOCAL,
+    operator_key: OperatorKey = "",
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Show one site."""
+    remote = remote_of(server, operator_key, config, data)
+    site = remote.get("sites", name)
+    limits = site.pop("bandwidth")
+    for field, value in site.items():
+        out.print(f"{field} = {'' if value is None else value}", markup=False)
+    tell_limits(name, limits)
+
+
+@commands.command("pause")
+def pause_site(
+    name: Name,
+    server: Server = LOCAL,
+    operator_key: OperatorKey = "",
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Send a site nothing for now; changes wait for it."""
+    remote = remote_of(server, operator_key, config, data)
+    tell(remote.post("sites", name, "pause"))
+
+
+@commands.command("resume")
+def resume_site(
+    name: Name,
+    at: Annotated[
+        str, typer.Option(help="When, as in 2030-01-31T22:00; of this machine's time zone.")
+    ] = "",
+    server: Server = LOCAL,
+    operator_key: OperatorKey = "",
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Let a paused or drained site go on, at once or at a time."""
+    remote = remote_of(server, operator_key, config, data)
+    tell(remote.post("sites", name, "resume", body={"at": moment(at) if at else None}))
+
+
+@commands.command("drain")
+def drain_site(
+    name: Name,
+    server: Server = LOCAL,
+    operator_key: OperatorKey = "",
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Read nothing from a site any more; it still gets all changes."""
+    remote = remote_of(server, operator_key, config, data)
+    tell(remote.patch("sites", name, body={"state": "drained"}))
+
+
+@commands.command("remove")
+def remove_site(
+    name: Name,
+    server: Server = LOCAL,
+    operator_key: OperatorKey = "",
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Shut a site out: nothing goes there, nothing from there is applied. No object is deleted."""
+    remote = remote_of(server, operator_key, config, data)
+    remote.delete("sites", name)
+    out.print(f"{name} is removed.", markup=False)
+
+
+@commands.command("sync")
+def sync_site(
+    name: Name,
+    server: Server = LOCAL,
+    operator_key: OperatorKey = "",
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Send a site all that is here once more; what it has already is not sent again."""
+    remote = remote_of(server, operator_key, config, data)
+    job = remote.post("sites", name, "sync")
+    out.print(f"{job['id']} is {job['state']}; `ccs site status` shows the rest.", markup=False)
+
+
+@commands.command("status")
+def show_status(
+    watch: Annotated[bool, typer.Option("--watch", help="Show it anew until Ctrl-C.")] = False,
+    every: Every = EVERY,
+    server: Server = LOCAL,
+    operator_key: OperatorKey = "",
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Show how replication to each other site stands."""
+    remote = remote_of(server, operator_key, config, data)
+    if watch:
+        watched(remote, every)
+    else:
+        out.print(shown(remote.get("status")["targets"]))
+
+
+@commands.command("pending")
+def list_pending(
+    name: Name,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="So many at the most.")] = 100,
+    server: Server = LOCAL,
+    operator_key: OperatorKey = "",
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """List the oldest changes that wait for a site."""
+    remote = remote_of(server, operator_key, config, data)
+    columns = ("bucket", "key", "event", "version", "size", "made")
+    table = Table(*columns)
+    for change in remote.get("sites", name, "pending", limit=f"{limit}")["changes"]:
+        table.add_row(*(escape(str(change[column])) for column in columns))
+    out.print(table)
+
+
+def moment(text: str) -> str:
+    """A time as the API takes it, with its zone. ConfigError."""
+    try:
+        return datetime.fromisoformat(text).astimezone().isoformat()
+    except ValueError as error:
+        raise ConfigError(f"--at: {text} is no time like 2030-01-31T22:00") from error
+
+
+def tell(site: Any) -> None:
+    """What has become of the site."""
+    until = f" until {site['resume_at']}" if site["resume_at"] else ""
+    out.print(f"{site['name']} is {site['state']}{until}.", markup=False)
