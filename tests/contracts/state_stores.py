@@ -2,10 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Final, Protocol
 
 from backends.model import UNCONDITIONAL, Bucket, Event, Facts, Intent, Precondition, Row, Version
+from backends.state.mongo import MongoOptions, MongoState
+from backends.state.postgres import PostgresOptions, PostgresState
 from backends.state.protocol import Committed, StateStore
 from backends.state.sqlite import SQLiteState
 
@@ -26,7 +29,34 @@ async def open_sqlite(folder: Path, *, site: str, now: Now) -> StateStore:
     return SQLiteState.open(folder / "state.db", site=site, durable=False, now=now)
 
 
-STATES: Final[Mapping[str, Open]] = {"sqlite": open_sqlite}
+async def open_postgres(folder: Path, *, site: str, now: Now) -> StateStore:
+    return await PostgresState.open(postgres_options(folder), site=site, now=now)
+
+
+def postgres_options(folder: Path) -> PostgresOptions:
+    """The facts of a folder are a schema of the server whose address lies in it."""
+    schema = blake2b(str(folder).encode(), digest_size=8).hexdigest()
+    return PostgresOptions((folder / ADDRESS).read_text(), schema=schema)
+
+
+async def open_mongo(folder: Path, *, site: str, now: Now) -> StateStore:
+    return await MongoState.open(mongo_options(folder), site=site, now=now)
+
+
+def mongo_options(folder: Path) -> MongoOptions:
+    """The facts of a folder are a database of the server whose address lies in it."""
+    database = blake2b(str(folder).encode(), digest_size=8).hexdigest()
+    return MongoOptions((folder / ADDRESS).read_text(), database)
+
+
+STATES: Final[Mapping[str, Open]] = {
+    "sqlite": open_sqlite,
+    "postgres": open_postgres,
+    "mongo": open_mongo,
+}
+# The stores that are services: a fixture of that name runs each.
+SERVED: Final = frozenset({"postgres", "mongo"})
+ADDRESS: Final = "address"
 
 
 @dataclass
@@ -88,10 +118,16 @@ async def commit(
     intent: Intent | None = None,
     condition: Precondition = UNCONDITIONAL,
     upload: str = "",
+    overwrote: bool = False,
 ) -> Committed:
     """Commit the row with the event that belongs to it."""
     return await state.commit(
-        written, event(written), intent=intent, condition=condition, upload=upload
+        written,
+        event(written),
+        intent=intent,
+        condition=condition,
+        upload=upload,
+        overwrote=overwrote,
     )
 
 

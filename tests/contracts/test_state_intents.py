@@ -36,7 +36,10 @@ async def test_a_promise_names_its_version_and_when_it_ends(state: StateStore) -
 
     intent = await state.begin(BUCKET, "cat", lease=LEASE, condition=condition)
 
-    assert intent == Intent(BUCKET, "cat", intent.version, NOON + LEASE, condition=condition)
+    version = intent.version
+    assert intent == Intent(
+        BUCKET, "cat", version, NOON + LEASE, condition=condition, begun=version
+    )
     assert (intent.version.milliseconds, intent.version.site) == (NOON, "here")
 
 

@@ -1,5 +1,6 @@
 """Listings of every state store: pages put together are all keys, in the order of UTF-8."""
 
+import asyncio
 import itertools
 
 import pytest
@@ -83,8 +84,7 @@ async def test_pages_together_are_the_keys_with_the_prefix_in_order(
     state: StateStore, keys: set[str], prefix: str, limit: int
 ) -> None:
     bucket = await fresh_bucket(state)
-    for key in keys:
-        await put(state, key, bucket=bucket)
+    await asyncio.gather(*(put(state, key, bucket=bucket) for key in keys))
 
     listed = await all_keys(state, bucket, prefix=prefix, limit=limit)
 
@@ -97,8 +97,7 @@ async def test_a_listing_starts_above_any_text(
     state: StateStore, keys: set[str], prefix: str, after: str
 ) -> None:
     bucket = await fresh_bucket(state)
-    for key in keys:
-        await put(state, key, bucket=bucket)
+    await asyncio.gather(*(put(state, key, bucket=bucket) for key in keys))
 
     listed = await all_keys(state, bucket, prefix=prefix, after=after)
 
@@ -116,8 +115,8 @@ async def test_pages_of_uploads_together_are_all_of_them_in_order(
     state: StateStore, places: set[tuple[str, str]], prefix: str, limit: int
 ) -> None:
     bucket = await fresh_bucket(state)
-    for key, name in places:
-        await state.create_upload(Upload(bucket, key, name, "token", NOON, "main"))
+    begun = [Upload(bucket, key, name, "token", NOON, "main") for key, name in places]
+    await asyncio.gather(*map(state.create_upload, begun))
 
     listed: list[tuple[str, str]] = []
     after = ("", "")

@@ -283,3 +283,52 @@ async def test_a_delete_is_above_what_was_promised_before_it(state: StateStore) 
     await bury(state)
 
     assert not (await commit(state, row(promised.version), intent=promised)).won
+
+
+async def test_a_row_that_comes_without_an_event_tells_nobody(state: StateStore) -> None:
+    await state.subscribe("group")
+
+    await state.commit(row(version(1)), None)
+
+    assert (await state.find(BUCKET, "cat")).version == version(1)
+    assert await state.unread("group", after=0, limit=10) == []
+
+
+async def test_an_inventory_has_each_key_once_with_its_tombstones(state: StateStore) -> None:
+    kept = [await put(state, key) for key in ("a", "b", "é", "\U0001f408")]
+    await put(state, "a/b")
+    await bury(state, "a/b")
+    await bury(state, "b")
+
+    found = await state.inventory(BUCKET, after="", limit=10)
+
+    assert [(one.key, one.deleted) for one in found] == [
+        ("a", False),
+        ("a/b", True),
+        ("b", True),
+        ("é", False),
+        ("\U0001f408", False),
+    ]
+    assert found[0] == kept[0]
+    assert found[2].version > kept[1].version
+
+
+async def test_an_inventory_is_read_page_by_page(state: StateStore) -> None:
+    for number in range(10):
+        await put(state, f"{number}")
+        if number % 3 == 0:
+            await bury(state, f"{number}")
+    whole = await state.inventory(BUCKET, after="", limit=100)
+
+    found: list[Row] = []
+    while page := await state.inventory(BUCKET, after=found[-1].key if found else "", limit=3):
+        assert len(page) <= 3
+        found += page
+
+    assert found == whole
+    assert len(found) == 10
+
+
+async def test_an_inventory_needs_its_bucket(state: StateStore) -> None:
+    with pytest.raises(BucketNotFound):
+        await state.inventory("films", after="", limit=10)

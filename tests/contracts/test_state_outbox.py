@@ -3,7 +3,7 @@
 import pytest
 
 from backends.errors import PreconditionFailed
-from backends.model import Event, Precondition
+from backends.model import COUNTER_BITS, Event, Precondition
 from backends.state.protocol import StateStore
 from tests.contracts.state_stores import (
     BUCKET,
@@ -221,6 +221,65 @@ async def test_a_group_that_left_holds_no_tombstone(state: StateStore, wall: Wal
 
     await state.unsubscribe("west")
 
+    assert await purged(state) == 1
+
+
+async def test_a_tombstone_that_came_late_is_kept_from_when_it_came(
+    state: StateStore, wall: Wall
+) -> None:
+    late = row(version(2, "west"), deleted=True)
+    assert (await state.commit(late, None)).won
+    wall.milliseconds += 1000
+
+    assert await purged(state, older_than=1000) == 0
+    assert not (await commit(state, row(version(1)))).won
+    wall.milliseconds += 1
+    assert await purged(state, older_than=1000) == 1
+    assert await state.newest(BUCKET, "cat") is None
+
+
+async def test_a_clock_that_is_ahead_elsewhere_keeps_no_tombstone_for_longer(
+    state: StateStore, wall: Wall
+) -> None:
+    ahead = version((wall.milliseconds + 10**6) << COUNTER_BITS, "west")
+    await commit(state, row(ahead))
+    await bury(state)
+    wall.milliseconds += 1000
+
+    assert await purged(state, older_than=1000) == 0
+    wall.milliseconds += 1
+    assert await purged(state, older_than=1000) == 1
+
+
+async def test_a_newer_tombstone_is_kept_from_its_own_arrival_the_same_one_is_not(
+    state: StateStore, wall: Wall
+) -> None:
+    first, second = (row(version(stamp), deleted=True) for stamp in (1, 2))
+    await state.commit(first, None)
+    wall.milliseconds += 1000
+    await state.commit(second, None)
+    wall.milliseconds += 600
+
+    assert (await state.commit(second, None)).won
+    assert not (await state.commit(first, None)).won
+
+    assert await purged(state, older_than=1000) == 0
+    assert await purged(state, older_than=500) == 1
+
+
+async def test_a_tombstone_that_came_late_is_kept_until_every_group_has_read_its_event(
+    state: StateStore, wall: Wall
+) -> None:
+    await state.subscribe("west")
+    await state.subscribe("east")
+    await commit(state, row(version(1), deleted=True))
+    wall.milliseconds += 1000
+    [(number, _)] = await unread(state)
+
+    assert await purged(state) == 0
+    await state.acknowledge("west", number)
+    assert await purged(state) == 0
+    await state.acknowledge("east", number)
     assert await purged(state) == 1
 
 

@@ -122,6 +122,19 @@ async def test_an_access_key_that_is_not_there_is_not_found(state: StateStore) -
         await state.key("NOBODY")
 
 
+async def test_a_removed_key_is_gone_and_cannot_be_removed_again(state: StateStore) -> None:
+    second = AccessKey("SECOND", "secret", "other", NOON)
+    for key in (FIRST, second):
+        await state.put_key(key)
+
+    await state.drop_key("FIRST")
+
+    assert await state.keys() == [second]
+    for gone in (state.key("FIRST"), state.drop_key("FIRST")):
+        with pytest.raises(NotFound):
+            await gone
+
+
 async def test_another_process_sees_buckets_and_keys(processes: Processes) -> None:
     here, there = await processes.open(), await processes.open()
 
@@ -190,3 +203,33 @@ async def test_what_was_committed_survives_the_process_being_killed(processes: P
     for key in keys:
         assert (await state.find(BUCKET, key)).key == key
     assert await put(state, "after the crash")
+
+
+async def test_every_bucket_is_told_whoever_owns_it(state: StateStore) -> None:
+    for name, owner in (("films", "other"), ("archive", "third")):
+        await make_bucket(state, name, owner)
+
+    found = await state.every_bucket(after="", limit=10)
+    above = await state.every_bucket(after="archive", limit=1)
+
+    assert [(bucket.name, bucket.owner) for bucket in found] == [
+        ("archive", "third"),
+        ("films", "other"),
+        ("photos", "main"),
+    ]
+    assert [bucket.name for bucket in above] == ["films"]
+
+
+async def test_promises_are_counted_until_they_are_kept_or_dropped(state: StateStore) -> None:
+    await put(state)
+    dropped, _ = [await state.begin(BUCKET, key, lease=LEASE) for key in ("a", "b")]
+    await state.drop_intent(dropped)
+
+    assert await state.unsettled() == 1
+
+
+async def test_groups_are_told_by_name(state: StateStore) -> None:
+    for group in ("west", "east"):
+        await state.subscribe(group)
+
+    assert await state.groups() == ["east", "west"]

@@ -81,7 +81,7 @@ def unsettled(data: Path) -> dict[str, Any]:
     state, catalog = data / "state.db", data / "storage/catalog.db"
     files = {path.name for path in (data / "storage/segments").rglob("*") if path.is_file()}
     segments = column(catalog, "SELECT segment FROM pieces UNION SELECT segment FROM parts")
-    locators = column(state, "SELECT locator FROM objects")
+    locators = column(state, "SELECT locator FROM objects WHERE bucket NOT LIKE '.ccs%'")
     objects = column(catalog, "SELECT CAST(id AS TEXT) FROM objects")
     found = {
         "segments that only the disk or only the catalog has": files ^ (segments - {None}),

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import boto3
 import pytest
@@ -14,18 +14,31 @@ from botocore.client import Config
 from botocore.exceptions import ClientError
 from mypy_boto3_s3 import S3Client
 
-from tests.e2e.server import FIRST, Key, Server
+from tests.e2e.server import FIRST, Key
+from tests.services.places import CLIENTS, place_of
 
-CLIENTS: Final = Path(__file__).parents[1] / "clients"
+__all__ = ["CLIENTS", "place_of"]
+
 TOOL_SECONDS: Final = 110
 REGION: Final = "us-east-1"
 SESSION: Final = boto3.session.Session()
 MAKING: Final = threading.Lock()  # a session makes one client at a time
 
 
+class Reachable(Protocol):
+    """What a client can be pointed at."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def trust(self) -> Path | None:
+        """The authority to trust; None over plain http."""
+
+
 @contextmanager
 def s3_client(
-    server: Server, key: Key = FIRST, *, url: str = "", **config: Any
+    server: Reachable, key: Key = FIRST, *, url: str = "", **config: Any
 ) -> Iterator[S3Client]:
     """A boto3 client that never retries: what the server answers first is what a test sees."""
     settings: dict[str, Any] = {
@@ -56,17 +69,6 @@ def refused(code: str, status: int) -> Iterator[None]:
         yield
     error = caught.value.response
     assert (error["Error"]["Code"], error["ResponseMetadata"]["HTTPStatusCode"]) == (code, status)
-
-
-def place_of(name: str) -> Path:
-    """The environment of a client tool; without it, skip here and fail in CI."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clone-cloud-store"
-    versions = dict(line.split()[:2] for line in (CLIENTS / "versions").read_text().splitlines())
-    place = home / f"{name}-{versions[name]}"
-    if not (place / ".complete").exists():
-        missing = f"{place.name} is not there: run tests/clients/install"
-        pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
-    return place
 
 
 def run(*command: str | Path, environment: dict[str, str] | None = None, code: int = 0) -> str:

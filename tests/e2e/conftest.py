@@ -10,7 +10,10 @@ import pytest
 import trustme
 from mypy_boto3_s3 import S3Client
 
+from tests.e2e.apart import Apart
+from tests.e2e.apart import apart as sites_apart
 from tests.e2e.clients import s3_client
+from tests.e2e.grounds import GROUNDS, USUAL
 from tests.e2e.server import SECOND, Certificate, Server
 
 DOMAIN = "s3.localhost"
@@ -75,11 +78,24 @@ def _serving(server: Server) -> Iterator[Server]:
     assert "Traceback" not in server.log.read_text(), server.log.read_text()[-4000:]
 
 
-@pytest.fixture(scope="session", params=["http", "https"])
-def server(request: pytest.FixtureRequest) -> Server:
-    """The server of the boto3 suite: once over http, once over https."""
-    found: Server = request.getfixturevalue(request.param)
-    return found
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what asks for a server over each ground that its module names, or over the usual ones."""
+    if "server" in metafunc.fixturenames:
+        grounds = getattr(metafunc.module, "GROUNDS", USUAL)
+        metafunc.parametrize("server", grounds, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """The server of the boto3 suite: over http and https, then over each storage and state."""
+    if request.param in GROUNDS:
+        settings = GROUNDS[request.param](request)
+        data = tmp_path_factory.mktemp("ground") / "data"
+        yield from _serving(Server(data, settings={**_domains(), **settings}))
+    else:
+        yield request.getfixturevalue(request.param)
 
 
 @pytest.fixture(scope="session")
@@ -116,3 +132,17 @@ def start(tmp_path: Path) -> Iterator[Start]:
     for server in servers:
         server.kill()
         shutil.rmtree(server.data, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def three_sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apart]:
+    """Three sites, of which one has to read what the others have."""
+    with sites_apart(tmp_path_factory.mktemp("apart")) as found:
+        yield found
+
+
+@pytest.fixture
+def apart(three_sites: Apart) -> Iterator[Apart]:
+    """The same, with links that are whole in the end."""
+    yield three_sites
+    three_sites.heal()

@@ -25,9 +25,14 @@ class Write:
 
 
 class History:
-    """All writes of all clients; safe to add to from threads."""
+    """All writes of all clients; safe to add to from threads.
 
-    def __init__(self) -> None:
+    Of writes that are less than `slack` seconds apart either may be the newer one: sites tell time
+    in milliseconds.
+    """
+
+    def __init__(self, slack: float = 0.0) -> None:
+        self._slack = slack
         self._writes: defaultdict[str, list[Write]] = defaultdict(list)
         self._lock = threading.Lock()
         self.acknowledged = 0
@@ -44,11 +49,11 @@ class History:
 
     def possible(self, key: str) -> set[str]:
         """The outcomes the key may have while nobody writes."""
-        return possible(self._writes[key])
+        return possible(self._writes[key], self._slack)
 
 
-def possible(writes: list[Write]) -> set[str]:
+def possible(writes: list[Write], slack: float = 0.0) -> set[str]:
     """Outcomes of writes that no acknowledged write came wholly after."""
     newest = max((write.start for write in writes if write.is_acknowledged), default=float("-inf"))
-    outcomes = {write.outcome for write in writes if write.end >= newest}
+    outcomes = {write.outcome for write in writes if write.end + slack >= newest}
     return outcomes if newest > float("-inf") else outcomes | {ABSENT}

@@ -18,7 +18,13 @@ from tests.e2e.waiting import until
 ROOT: Final = Path(__file__).parents[2]
 START_SECONDS: Final = 30
 STOP_SECONDS: Final = 45
-ADDRESSES: Final = re.compile(r"(https?://127\.0\.0\.1:\d+)")
+ADDRESS: Final = r" at (https?://127\.0\.0\.1:\d+)"
+TOLD: Final = "boto3.client"
+PORTS: Final = {
+    "CCS_SERVER__OPERATIONS_PORT": "0",
+    "CCS_ADMIN__PORT": "0",
+    "CCS_SITES__PORT": "0",
+}
 WORKER: Final = "spawn_main"
 COMMAND: Final = (sys.executable, "-m", "s3proxy.cli")
 
@@ -44,7 +50,10 @@ class Certificate(NamedTuple):
 
 @dataclass
 class Server:
-    """One `ccs serve` over one data folder. Ports are the system's choice, anew at each start."""
+    """One `ccs serve` over one data folder. Ports are the system's choice, anew at each start.
+
+    `site` is "" without a secret of the sites in its settings.
+    """
 
     data: Path
     workers: int = 1
@@ -52,6 +61,8 @@ class Server:
     settings: Mapping[str, str] = field(default_factory=dict)
     url: str = ""
     operations: str = ""
+    admin: str = ""
+    site: str = ""
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -81,9 +92,11 @@ class Server:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.url, self.operations = until(
-            lambda: self._addresses(told), "two addresses", START_SECONDS
-        )
+        greeting = until(lambda: self._greeting(told), "the greeting", START_SECONDS)
+        self.url = _address_of("Serving S3", greeting)
+        self.operations = _address_of("Metrics and health", greeting)
+        self.admin = _address_of("The operators' API", greeting)
+        self.site = _address_of("S3 to other sites", greeting)
         until(self._ready, f"{self.operations} to be ready", START_SECONDS)
 
     def kill(self) -> None:
@@ -122,7 +135,7 @@ class Server:
         """Add a client by the command, beside the running server."""
         run = [*COMMAND, "key", "create", "--owner", owner, "--data", str(self.data)]
         names = ["--access-key", key.access, "--secret-key", key.secret]
-        subprocess.run([*run, *names], cwd=ROOT, env=environment({}), check=True)
+        subprocess.run([*run, *names], cwd=ROOT, env=environment(self.settings), check=True)
 
     def _flags(self) -> list[str]:
         return ["--data", str(self.data), "--workers", str(self.workers)]
@@ -135,11 +148,11 @@ class Server:
             "CCS_TLS__KEY": str(self.certificate.key),
         }
 
-    def _addresses(self, told: int) -> list[str]:
-        """Both addresses, once the log names them."""
+    def _greeting(self, told: int) -> str:
+        """What this start told, once it is whole."""
         self._must_live()
-        found = ADDRESSES.findall(self.log.read_bytes()[told:].decode())
-        return found[:2] if len(found) >= 2 else []
+        text = self.log.read_bytes()[told:].decode()
+        return text if TOLD in text else ""
 
     def _ready(self) -> bool:
         self._must_live()
@@ -158,7 +171,13 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
     """This process's environment without settings of ours, plus the given ones."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("CCS_")}
     keys = {"CCS_ACCESS_KEY": FIRST.access, "CCS_SECRET_KEY": FIRST.secret}
-    return ours | keys | {"CCS_SERVER__OPERATIONS_PORT": "0"} | dict(settings)
+    return ours | keys | PORTS | dict(settings)
+
+
+def _address_of(what: str, greeting: str) -> str:
+    """Where it is served; "" where it is not."""
+    found = re.search(what + ADDRESS, greeting)
+    return found[1] if found else ""
 
 
 def _command_of(pid: str) -> str:

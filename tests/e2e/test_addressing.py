@@ -11,7 +11,10 @@ from mypy_boto3_s3 import S3Client
 from tests.e2e.bodies import MIB, body
 from tests.e2e.clients import s3_client
 from tests.e2e.conftest import DOMAIN, fresh_bucket
+from tests.e2e.grounds import LISTENERS
 from tests.e2e.server import Server
+
+GROUNDS = LISTENERS  # addresses do not depend on what is below
 
 
 @pytest.fixture

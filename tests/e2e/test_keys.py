@@ -4,6 +4,9 @@ import pytest
 from mypy_boto3_s3 import S3Client
 
 from tests.e2e.clients import refused
+from tests.e2e.grounds import ANY_KEY
+
+GROUNDS = ANY_KEY  # storages that take any key
 
 LONGEST = "ü" * 512
 ODD_KEYS = [

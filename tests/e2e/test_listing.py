@@ -7,6 +7,9 @@ import pytest
 from mypy_boto3_s3 import S3Client
 
 from tests.e2e.conftest import fresh_bucket
+from tests.e2e.grounds import LISTED
+
+GROUNDS = LISTED  # with a state, listings do not depend on what is below
 
 FOLDERS = 50
 EACH = 50

@@ -8,7 +8,9 @@ from mypy_boto3_s3 import S3Client
 
 from tests.e2e.bodies import KIB, MIB, body, digest_of, file_of
 from tests.e2e.clients import refused
+from tests.e2e.grounds import BUFFERED
 
+GROUNDS = BUFFERED
 SIZES = [0, 1, 4 * KIB, 64 * KIB + 1, 5 * MIB, 8 * MIB + 3]
 
 

@@ -7,7 +7,9 @@ from mypy_boto3_s3 import S3Client
 
 from tests.e2e.bodies import MIB, body
 from tests.e2e.clients import refused
+from tests.e2e.grounds import BUFFERED
 
+GROUNDS = BUFFERED
 PART = 5 * MIB
 
 

@@ -15,6 +15,7 @@ from s3proxy.gateway.discards import Discards
 from s3proxy.gateway.listing import Listing
 from s3proxy.gateway.objects import Objects
 from s3proxy.gateway.recovery import Recovery, Retention
+from s3proxy.gateway.replicas import Replicas
 from s3proxy.gateway.uploads import Uploads
 from s3proxy.gateway.writes import Writes
 
@@ -48,6 +49,7 @@ class House:
 
     folder: Path
     ahead: int = 0
+    keeps_replaced: bool = True
     state: SQLiteState = field(init=False)
     store: LocalStore = field(init=False)
 
@@ -55,12 +57,15 @@ class House:
         self.state = SQLiteState.open(
             self.folder / "state.db", site="here", durable=False, now=self.now
         )
-        self.store = LocalStore.open(self.folder / "storage", durable=False)
+        self.store = LocalStore.open(
+            self.folder / "storage", durable=False, keeps_replaced=self.keeps_replaced
+        )
         self.discards = Discards(self.state, self.store)
         writes = Writes(self.state, self.store, self.discards, lease=LEASE)
         self.buckets = Buckets(self.state, self.store)
         self.objects = Objects(self.state, self.store, writes, self.discards)
         self.uploads = Uploads(self.state, self.store, writes)
+        self.replicas = Replicas(self.state, self.store, writes, self.discards)
         self.listing = Listing(self.state)
         self.recovery = Recovery(
             self.state, self.store, self.discards, Retention(LEASE, LEASE, LEASE)
@@ -82,7 +87,28 @@ class House:
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    built = House(tmp_path)
+    async for built in _lived_in(House(tmp_path)):
+        yield built
+
+
+@pytest.fixture
+async def overwriting(tmp_path: Path) -> AsyncIterator[House]:
+    """The same over a storage that overwrites in place."""
+    async for built in _lived_in(House(tmp_path, keeps_replaced=False)):
+        yield built
+
+
+@pytest.fixture(params=[True, False], ids=["keeps replaced", "overwrites"])
+async def site(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
+    """Each of them, where a group follows events: it hears of what clients do, and no other."""
+    async for built in _lived_in(House(tmp_path, keeps_replaced=request.param)):
+        await built.state.subscribe("group")
+        yield built
+        told = await built.state.unread("group", after=0, limit=100)
+        assert {event.version.site for _, event in told} <= {"here"}
+
+
+async def _lived_in(built: House) -> AsyncIterator[House]:
     await built.buckets.create("photos", "main", "")
     yield built
     await built.store.close()

@@ -3,7 +3,7 @@
 import pytest
 
 from backends.errors import NotFound, Unavailable, UploadNotFound
-from backends.model import Event, Facts, Row, Upload
+from backends.model import Event, Facts, Row, Upload, Version
 from backends.storage.protocol import StoredPart
 from backends.storage.source import BytesSource
 from s3proxy.gateway.uploads import Chosen, Whole
@@ -12,9 +12,11 @@ from tests.gateway.conftest import FACTS, LEASE, Body, House
 LARGE = bytes(range(256)) * 1000
 
 
-async def begun(house: House, data: bytes = LARGE, *, upload: str = "") -> Row:
+async def begun(
+    house: House, data: bytes = LARGE, *, upload: str = "", version: Version | None = None
+) -> Row:
     """A write that crashed after its bytes were stored, before its commit."""
-    intent = await house.state.begin("photos", "cat", lease=LEASE, upload=upload)
+    intent = await house.state.begin("photos", "cat", lease=LEASE, upload=upload, version=version)
     facts = Facts(version=intent.version, size=len(data), etag="etag", owner="main")
     stored = await house.store.put("photos", "cat", BytesSource(data, facts))
     return Row("photos", "cat", facts, stored.locator)
@@ -47,6 +49,36 @@ async def test_an_overwrite_that_never_committed_leaves_the_old_object(house: Ho
 
     assert await house.read("photos", "cat") == b"old"
     assert await house.stored("photos") == ["cat"]
+
+
+async def test_a_replica_that_never_committed_goes_forward_and_nobody_is_told(
+    house: House,
+) -> None:
+    await house.state.subscribe("group")
+    await house.objects.put("photos", "cat", Body(b"old"), FACTS, "1")
+    version = Version(2**62, "west")
+    row = await begun(house, version=version)
+    house.ahead = LEASE + 1
+
+    await house.recovery.run()
+
+    assert await house.objects.find("photos", "cat") == row
+    assert await house.read("photos", "cat") == LARGE
+    told = await house.state.unread("group", after=0, limit=10)
+    assert [event.version.site for _, event in told] == ["here"]
+    assert await house.state.unsettled() == 0
+
+
+async def test_a_replica_that_a_newer_write_overtook_is_dropped(house: House) -> None:
+    await begun(house, version=Version(1, "west"))
+    await house.objects.put("photos", "cat", Body(b"newer"), FACTS, "2")
+    house.ahead = LEASE + 1
+
+    await house.recovery.run()
+
+    assert await house.read("photos", "cat") == b"newer"
+    assert house.segments() == []
+    assert await house.state.unsettled() == 0
 
 
 async def test_a_write_under_a_live_lease_is_left_alone(house: House) -> None:

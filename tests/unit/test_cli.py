@@ -125,6 +125,7 @@ def test_check_reaches_what_the_configuration_names(tmp_path: Path) -> None:
         str(tmp_path / "data"),
         CCS_SERVER__PORT="0",
         CCS_SERVER__OPERATIONS_PORT="0",
+        CCS_ADMIN__PORT="0",
     )
     bad = ccs(
         "check",
@@ -134,6 +135,7 @@ def test_check_reaches_what_the_configuration_names(tmp_path: Path) -> None:
         CCS_TLS__KEY="/no/key",
         CCS_SERVER__PORT="0",
         CCS_SERVER__OPERATIONS_PORT="0",
+        CCS_ADMIN__PORT="0",
     )
 
     assert good.returncode == 0

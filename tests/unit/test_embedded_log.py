@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backends.errors import Unavailable
+from backends.errors import NotSupported, Unavailable
 from backends.events.embedded import EmbeddedLog
 from backends.model import Bucket, Event, Facts, Row
 from backends.state.sqlite import SQLiteState
@@ -21,6 +21,7 @@ class Failing:
         self._state = state
         self.fails = False
         self.looks = 0
+        self.writes = 0
 
     async def subscribe(self, group: str) -> None:
         await self._state.subscribe(group)
@@ -32,6 +33,7 @@ class Failing:
 
     async def acknowledge(self, group: str, sequence: int) -> None:
         self._answer()
+        self.writes += 1
         await self._state.acknowledge(group, sequence)
 
     def _answer(self) -> None:
@@ -114,3 +116,34 @@ async def test_a_backlog_is_read_in_pages_not_event_by_event(state: SQLiteState)
             await (await anext(deliveries)).acknowledge()
 
         assert outbox.looks <= 100 / (20 / 10) + 1
+
+
+async def test_acknowledgements_that_wait_together_share_a_write(state: SQLiteState) -> None:
+    outbox = Failing(state)
+    log = EmbeddedLog(outbox, poll=0.01)
+    async with asyncio.timeout(SECONDS), log.subscribe("west") as deliveries:
+        await publish(state, "abcdefgh")
+        taken = [await anext(deliveries) for _ in range(8)]
+
+        await asyncio.gather(*(delivery.acknowledge() for delivery in taken))
+
+    assert outbox.writes <= 2
+    assert await state.unread("west", after=0, limit=10) == []
+
+
+async def test_a_log_that_has_nowhere_to_keep_dead_letters_says_so_and_keeps_the_event_out(
+    state: SQLiteState,
+) -> None:
+    async with (
+        asyncio.timeout(SECONDS),
+        EmbeddedLog(state, poll=0.01).subscribe("west") as deliveries,
+    ):
+        await publish(state, "a")
+        delivery = await anext(deliveries)
+        with pytest.raises(NotSupported, match=r"west gives up: photos/a \(too large\)"):
+            await delivery.dead_letter("too large")
+        assert len(await state.unread("west", after=0, limit=10)) == 1
+
+        await delivery.acknowledge()
+
+        assert await state.unread("west", after=0, limit=10) == []

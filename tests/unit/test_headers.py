@@ -2,10 +2,12 @@
 
 import pytest
 
+from backends.model import Facts, Version
 from s3proxy.s3.errors import S3Error
 from s3proxy.s3.headers import (
     refuse_unknown_promises,
     require_canned_acl,
+    shown,
     storage_class,
     stored_headers,
     stored_metadata,
@@ -78,3 +80,16 @@ def test_a_canned_acl_must_exist() -> None:
     require_canned_acl({"x-amz-acl": "public-read"})
     with refused("InvalidArgument"):
         require_canned_acl({"x-amz-acl": "everybody"})
+
+
+def test_metadata_that_can_be_no_header_is_counted() -> None:
+    odd = {"some name": "1", "caf\xe9": "2", "": "3", "a:b": "4", "line": "5\r\nset-cookie: x"}
+    facts = Facts(Version(1, ""), metadata={"a.b_c": "x", "tone": "gr\xfcn", **odd})
+
+    told = shown(facts)
+
+    assert {name for name in told if name.startswith("x-amz-meta-")} == {
+        "x-amz-meta-a.b_c",
+        "x-amz-meta-tone",
+    }
+    assert told["x-amz-missing-meta"] == "5"

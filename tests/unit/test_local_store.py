@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from backends.errors import BackendError, NotFound
-from backends.model import Facts, Version
+from backends.model import Bucket, Facts, Version
 from backends.storage.local import LocalStore
 from backends.storage.protocol import Stored, StoredPart
 from backends.storage.source import BytesSource
@@ -33,7 +33,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 async def store(root: Path) -> AsyncIterator[LocalStore]:
     opened = LocalStore.open(root, durable=False)
-    await opened.create_bucket("photos")
+    await opened.create_bucket(Bucket("photos", "ann", 0))
     yield opened
     await opened.close()
 
@@ -141,6 +141,21 @@ async def test_what_a_killed_deleter_left_is_removed(
     assert await store.sweep() == 0
 
 
+async def test_what_lost_its_segment_is_not_copied(store: LocalStore, root: Path) -> None:
+    stored = await put(store)
+    unpublish(root)
+    copied = await store.copy("photos", "cat", stored.locator, "photos", "early", facts())
+    assert copied.size == stored.size
+    for segment in incoming(root):
+        segment.unlink()
+
+    with pytest.raises(NotFound):
+        await store.copy("photos", "cat", stored.locator, "photos", "late", facts())
+
+    with pytest.raises(NotFound):
+        await store.head("photos", "late")
+
+
 async def test_a_segment_that_was_lost_is_not_found_before_any_byte(
     store: LocalStore, root: Path
 ) -> None:
@@ -222,7 +237,7 @@ async def test_files_and_folders_are_their_owners_alone(tmp_path: Path) -> None:
     try:
         root = tmp_path / "storage"
         store = LocalStore.open(root)
-        await store.create_bucket("photos")
+        await store.create_bucket(Bucket("photos", "ann", 0))
         await put(store)
         modes = {stat.S_IMODE(path.stat().st_mode): path for path in [root, *root.rglob("*")]}
         await store.close()
@@ -310,7 +325,7 @@ async def test_a_bucket_deleted_while_a_body_arrives_refuses_it_and_keeps_nothin
 
 async def test_a_store_opened_again_has_all_it_had(root: Path) -> None:
     first = LocalStore.open(root)
-    await first.create_bucket("photos")
+    await first.create_bucket(Bucket("photos", "ann", 0))
     stored = await put(first)
     await first.close()
 

@@ -65,6 +65,7 @@ async def add(state: SQLiteState, number: int) -> None:
 
 READS: dict[str, Read] = {
     "find": lambda state: state.find("photos", MIDDLE),
+    "newest": lambda state: state.newest("photos", MIDDLE),
     "page": lambda state: state.page("photos", prefix="", after=MIDDLE, limit=LIMIT),
     "page of a prefix": lambda state: state.page("photos", prefix="k/01", after="", limit=LIMIT),
     "page within a prefix": lambda state: state.page(

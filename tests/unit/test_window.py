@@ -122,3 +122,16 @@ def test_everything_is_done_once_and_each_object_in_order(
 @pytest.mark.parametrize("size", [1, 2])
 def test_look_ahead_is_bounded_by_the_size(size: int) -> None:
     assert window(*"ab"[:size], size=size).room == 0
+
+
+def test_the_cursor_waits_for_a_number_that_is_reserved() -> None:
+    made = window("a")
+    made.reserve(2)
+    made.add(numbered(3, "b"))
+    for _ in range(2):
+        made.acknowledge(take(made))
+    assert (made.cursor, made.room) == (1, 98)
+
+    made.settle(2)
+
+    assert (made.cursor, made.newest, made.room) == (3, 3, 100)

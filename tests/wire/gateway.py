@@ -18,8 +18,9 @@ from botocore.credentials import Credentials
 from s3proxy import app
 from s3proxy.config import Settings
 from s3proxy.first_key import new_key
+from s3proxy.listeners import S3, bind
 from s3proxy.protocol import protocol
-from s3proxy.server import Stoppable, bind
+from s3proxy.server import Stoppable
 
 MAIN = Credentials("main-key", "main-secret")
 OTHER = Credentials("other-key", "other-secret")
@@ -123,8 +124,8 @@ def read_answer(connection: socket.socket, method: str = "GET") -> Answer:
 
 
 @contextmanager
-def running(data: Path, **sections: Mapping[str, object]) -> Iterator[Client]:
-    """A gateway on its own loop in a thread, with two clients' keys."""
+def running(data: Path, listener: str = S3, **sections: Mapping[str, object]) -> Iterator[Client]:
+    """A gateway on its own loop in a thread, with two clients' keys, by one of its listeners."""
     settings = Settings.model_validate({"storage": {"data": data, "durable": False}, **sections})
     bound = bind("127.0.0.1", 0)
     started = threading.Event()
@@ -133,22 +134,21 @@ def running(data: Path, **sections: Mapping[str, object]) -> Iterator[Client]:
 
     async def serve() -> None:
         async with app.gateway(settings) as gateway:
-            state = gateway.s3._services.access._state
             for owner, known in (("main", MAIN), ("other", OTHER)):
-                await state.put_key(new_key(owner, known.access_key, known.secret_key))
+                await gateway.state.put_key(new_key(owner, known.access_key, known.secret_key))
             server = settings.server
             config = uvicorn.Config(
-                gateway.s3,
+                gateway.applications[listener],
                 http=protocol(server.max_header_bytes, server.header_seconds),
                 lifespan="off",
                 log_config=None,
                 timeout_graceful_shutdown=1,
             )
-            listener = Stoppable(config)
-            serving = asyncio.create_task(listener.serve(sockets=[bound]))
+            server_at_work = Stoppable(config)
+            serving = asyncio.create_task(server_at_work.serve(sockets=[bound]))
             started.set()
             await stop.wait()
-            listener.should_exit = True
+            server_at_work.should_exit = True
             await serving
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
