@@ -50,7 +50,7 @@ def main(
     try:
         runs = measured(plan, subjects, tell)
         peaks = {one.name: one.server.peak_bytes() for one in subjects if one.server is not None}
-        write(Report(command_line(), [one.name for one in subjects], runs, peaks), output)
+        write(Report(command_line("bench"), [one.name for one in subjects], runs, peaks), output)
     finally:
         for one in subjects:
             one.stage.clear()
@@ -101,13 +101,13 @@ def write(report: Report, folder: Path) -> None:
     print(report.as_markdown())
 
 
-def command_line() -> str:
+def command_line(module: str) -> str:
     """The command as it was given, without secrets."""
     words = list(sys.argv[1:])
     for position, word in enumerate(words):
         if word in ("--key", "--against-key"):
             words[position + 1] = "ACCESS:SECRET"
-    return shlex.join(["python", "-m", "bench", *words])
+    return shlex.join(["python", "-m", module, *words])
 
 
 if __name__ == "__main__":

@@ -11,10 +11,14 @@ from bench.works import Stage, Work
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A target as it is measured; `server` is None where its processes are not on this machine."""
+    """A target as it is measured; `server` is None where its processes are not on this machine.
+
+    `behind` is a server that works for it: its CPU time is neither the target's nor others'.
+    """
 
     stage: Stage
     server: ProcessTree | None
+    behind: ProcessTree | None = None
 
     @property
     def name(self) -> str:
@@ -76,31 +80,38 @@ def measured_once(
     subject: Subject, work: Work, concurrency: int, number: int, seconds: float
 ) -> Run:
     script = work.script(subject.stage, seconds)
-    before = CpuTimes.now(subject.server)
+    before = CpuTimes.now(subject)
     outcome = run_load(subject.stage.target, script.requests, concurrency, seconds)
-    spent = CpuTimes.now(subject.server).since(before)
+    spent = CpuTimes.now(subject).since(before)
     subject.stage.remove(work.seed, script.leaves(outcome.requests + outcome.errors))
     return _run(subject.name, work, concurrency, number, outcome, spent)
 
 
 @dataclass(frozen=True, slots=True)
 class CpuTimes:
-    """Seconds of CPU time of the server, of this process and of the machine."""
+    """Seconds of CPU time of the server, of what is behind it, of this process, of the machine."""
 
     server: float | None
+    behind: float
     client: float
     machine: float
 
     @classmethod
-    def now(cls, server: ProcessTree | None) -> "CpuTimes":
-        used = server.cpu_seconds() if server is not None else None
-        return cls(used, time.process_time(), machine_cpu_seconds())
+    def now(cls, subject: Subject) -> "CpuTimes":
+        used = subject.server.cpu_seconds() if subject.server is not None else None
+        behind = subject.behind.cpu_seconds() if subject.behind is not None else 0.0
+        return cls(used, behind, time.process_time(), machine_cpu_seconds())
 
     def since(self, earlier: "CpuTimes") -> "CpuTimes":
         server = None
         if self.server is not None and earlier.server is not None:
             server = self.server - earlier.server
-        return CpuTimes(server, self.client - earlier.client, self.machine - earlier.machine)
+        return CpuTimes(
+            server,
+            self.behind - earlier.behind,
+            self.client - earlier.client,
+            self.machine - earlier.machine,
+        )
 
 
 def _run(
@@ -108,7 +119,9 @@ def _run(
 ) -> Run:
     count = max(outcome.requests, 1)
     server = spent.server
-    others = None if server is None else max(0.0, spent.machine - spent.client - server)
+    others = None
+    if server is not None:
+        others = max(0.0, spent.machine - spent.client - spent.behind - server)
     return Run(
         work=work.name,
         concurrency=concurrency,

@@ -28,7 +28,7 @@ RATIOS: Final[Mapping[str, Figure]] = {
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All runs of one benchmark over one target or two; `peaks` are bytes by target."""
+    """All runs of one benchmark; `peaks` are bytes by target. The table has a line a work."""
 
     command: str
     targets: Sequence[str]
@@ -51,7 +51,7 @@ class Report:
     def as_markdown(self) -> str:
         lines = self._heading()
         for work, concurrency in dict.fromkeys((run.work, run.concurrency) for run in self.runs):
-            lines.append(_row([work, str(concurrency), *self._cells(work, concurrency)]))
+            lines += self._lines(work, concurrency)
         return "\n".join([*lines, "", *(f"- {remark}" for remark in self._remarks())])
 
     def _heading(self) -> list[str]:
@@ -61,15 +61,19 @@ class Report:
             cells += RATIOS
         return [_row(cells), f"|---|{'---:|' * (len(cells) - 1)}"]
 
-    def _cells(self, work: str, concurrency: int) -> list[str]:
-        of_line = [run for run in self.runs if (run.work, run.concurrency) == (work, concurrency)]
-        by_target = [[run for run in of_line if run.target == name] for name in self.targets]
+    def _lines(self, work: str, concurrency: int) -> list[str]:
+        by_target = list(self._runs(work, concurrency).values())
         cells = [median_of(runs, figure) for runs in by_target for figure in COLUMNS.values()]
         if len(by_target) == 2:
             cells += [
                 median_ratio(by_target[0], by_target[1], figure) for figure in RATIOS.values()
             ]
-        return cells
+        return [_row([work, str(concurrency), *cells])]
+
+    def _runs(self, work: str, concurrency: int) -> dict[str, list[Run]]:
+        """The runs of a work, by target."""
+        of_work = [run for run in self.runs if (run.work, run.concurrency) == (work, concurrency)]
+        return {name: [run for run in of_work if run.target == name] for name in self.targets}
 
     def _remarks(self) -> list[str]:
         remarks = [
@@ -85,6 +89,32 @@ class Report:
             if run.errors
         ]
         return remarks
+
+
+@dataclass(frozen=True, slots=True)
+class ByTarget(Report):
+    """The same of many targets: a line for each, and its rate against that of the yardsticks."""
+
+    yardsticks: Sequence[str]
+
+    def _heading(self) -> list[str]:
+        rates = [f"rate / {name}" for name in self.yardsticks]
+        cells = ["work", "connections", "target", *COLUMNS, *rates]
+        return [_row(cells), f"|---|---:|---|{'---:|' * (len(cells) - 3)}"]
+
+    def _lines(self, work: str, concurrency: int) -> list[str]:
+        by_target = self._runs(work, concurrency)
+        return [
+            _row([work, str(concurrency), name, *self._cells(runs, by_target)])
+            for name, runs in by_target.items()
+        ]
+
+    def _cells(self, runs: Sequence[Run], by_target: Mapping[str, Sequence[Run]]) -> list[str]:
+        rate = COLUMNS["req/s"]
+        return [
+            *(median_of(runs, figure) for figure in COLUMNS.values()),
+            *(median_ratio(runs, by_target[name], rate) for name in self.yardsticks),
+        ]
 
 
 def median_of(runs: Sequence[Run], figure: Figure) -> str:
