@@ -48,7 +48,8 @@ class Job(Struct, frozen=True, omit_defaults=True):
     """What was ordered. `order` is the kind's own: buckets, sites, directions.
 
     It does at most `objects_per_second` and moves `bytes_per_second`; 0 is as fast as it can. With
-    `dry_run` it reports what it would do, and changes nothing. `created` is in milliseconds.
+    `dry_run` it reports what it would do, and changes nothing. `scheduled` ones were started by no
+    operator. `created` is in milliseconds.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Job(Struct, frozen=True, omit_defaults=True):
     dry_run: bool = False
     objects_per_second: float = 0
     bytes_per_second: float = 0
+    scheduled: bool = False
     wanted: Wanted = Wanted.RUN
 
 
@@ -66,7 +68,7 @@ class Finding(Struct, frozen=True, omit_defaults=True):
 
     `kind` is its class (MISSING, DIGEST, LOST ...), `action` what is to be done, `result` how that
     went, "" where nothing was done; `detail` says more in words. `here` and `there` say what each
-    side has.
+    side has, `site` is the one that is to change.
     """
 
     kind: str
@@ -76,6 +78,7 @@ class Finding(Struct, frozen=True, omit_defaults=True):
     result: str = ""
     detail: str = ""
     size: int = 0
+    site: str = ""
     here: str = ""
     there: str = ""
 

@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import Final
 
 from backends.state.protocol import StateStore
+from reconcile.ledger import Ledger
 from reconcile.verification import Verifications
 from replication.documents import OWN, Documents
 from replication.federation import Federation
@@ -38,6 +39,7 @@ async def admin_of(
     settings: Settings,
     state: StateStore,
     storages: Storages,
+    jobs: Ledger | None = None,
     federation: Federation | None = None,
     verifications: Verifications | None = None,
 ) -> Application | None:
@@ -54,6 +56,7 @@ async def admin_of(
             configuration=shown(settings),
             version=version(DISTRIBUTION),
             site=settings.site.name,
+            jobs=jobs,
             federation=federation,
             verifications=verifications,
         )

@@ -1,14 +1,15 @@
 """The composition root: the only file that knows and wires every part."""
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from backends.errors import BucketNotFound
+from backends.events.relay import Relay
 from backends.state.derived import DerivedState
 from backends.state.protocol import StateStore
 from backends.storage.layers.metered import Meter
@@ -20,7 +21,7 @@ from s3proxy.access import Access
 from s3proxy.administration import admin_of
 from s3proxy.config import Settings
 from s3proxy.events import relay_of
-from s3proxy.federated import federated
+from s3proxy.federated import Federated, federated
 from s3proxy.first_key import OWNER
 from s3proxy.gateway.buckets import Buckets
 from s3proxy.gateway.discards import Discards
@@ -30,8 +31,10 @@ from s3proxy.gateway.recovery import Recovery, Retention
 from s3proxy.gateway.replicas import Replicas
 from s3proxy.gateway.uploads import Uploads
 from s3proxy.gateway.writes import Writes
+from s3proxy.job_metrics import JobGauges
 from s3proxy.listeners import ADMIN, OPERATIONS, S3, SITE, Application
 from s3proxy.metrics import Metrics
+from s3proxy.reconciling import Reconciling, reconciling_of
 from s3proxy.s3.endpoint import Endpoint, Wire
 from s3proxy.s3.services import Services
 from s3proxy.s3.surface import S3Surface
@@ -116,56 +119,118 @@ def prepared(folder: Path) -> Path:
     return folder
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules of one gateway, over one state and its storages."""
+
+    state: StateStore
+    storages: Storages
+    discards: Discards
+    writes: Writes
+    objects: Objects
+    replicas: Replicas
+
+    @property
+    def store(self) -> ObjectStore:
+        return self.storages.store
+
+
 @asynccontextmanager
 async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
     """Open what the settings name, and run the workers, while the block runs."""
     logs.configure(settings.log.level, settings.log.format)
     metrics = Metrics()
     async with opened(settings, metrics) as (state, storages):
-        store = storages.store
-        metrics.watch(buffers.Gauges(storages.buffers))
-        discards = Discards(state, store)
-        recovery = Recovery(state, store, discards, retention_of(settings))
+        rules = rules_of(settings, state, storages)
         relay = relay_of(settings, state)
-        works = [
-            discards.run(),
-            workers.recover(recovery, state, settings.state.recovery_seconds),
-            *map(workers.flush, storages.buffers.values()),
-        ]
         if relay:
             await relay.subscribe()
-            metrics.watch(events.Gauges(relay.figures))
-            works.append(relay.run())
-        writes = Writes(state, store, discards, lease=int(settings.state.lease_seconds * SECOND))
-        objects = objects_of(settings, state, store, writes, discards)
-        replicas = Replicas(state, store, writes, discards)
-        async with (
-            federated(settings, state, store, objects, replicas) as sites,
-            workers.running([*works, *(sites.works() if sites else ())]),
-        ):
-            services = services_of(settings, state, store, writes, objects)
-            if sites:
-                metrics.watch(SiteGauges(sites.replicator.counters))
-                services = sites.around(state, services)
-            checks = {"state": state.ping, "storage": store.ping}
-            yield Gateway(
-                s3=Endpoint(S3Surface(services), wire_of(settings), metrics),
-                operations=health.operations(
-                    checks,
-                    metrics.render,
-                    partial(buffers.told, storages.buffers),
-                    partial(events.told, relay),
-                ),
-                state=state,
-                admin=await admin_of(
-                    settings,
-                    state,
-                    storages,
-                    sites.federation if sites else None,
-                    sites.verifications if sites else None,
-                ),
-                site=Endpoint(sites.surface, Wire(region=REGION), metrics) if sites else None,
-            )
+        async with federated(settings, state, rules.store, rules.objects, rules.replicas) as sites:
+            jobs = await reconciling_of(state, {})
+            works = works_of(settings, rules, relay, sites, jobs)
+            async with workers.running(works):
+                watch(metrics, rules, relay, sites, jobs)
+                yield await serving(settings, rules, metrics, relay, sites, jobs)
+
+
+def rules_of(settings: Settings, state: StateStore, storages: Storages) -> Rules:
+    """What every surface stands on."""
+    store = storages.store
+    discards = Discards(state, store)
+    writes = Writes(state, store, discards, lease=int(settings.state.lease_seconds * SECOND))
+    objects = objects_of(settings, state, store, writes, discards)
+    replicas = Replicas(state, store, writes, discards)
+    return Rules(state, storages, discards, writes, objects, replicas)
+
+
+def works_of(
+    settings: Settings,
+    rules: Rules,
+    relay: Relay | None,
+    sites: Federated | None,
+    jobs: Reconciling | None,
+) -> list[Coroutine[Any, Any, None]]:
+    """What goes on beside the requests."""
+    recovery = Recovery(rules.state, rules.store, rules.discards, retention_of(settings))
+    return [
+        rules.discards.run(),
+        workers.recover(recovery, rules.state, settings.state.recovery_seconds),
+        *map(workers.flush, rules.storages.buffers.values()),
+        *([relay.run()] if relay else ()),
+        *(sites.works() if sites else ()),
+        *(jobs.works() if jobs else ()),
+    ]
+
+
+def watch(
+    metrics: Metrics,
+    rules: Rules,
+    relay: Relay | None,
+    sites: Federated | None,
+    jobs: Reconciling | None,
+) -> None:
+    """Let the metrics tell of all parts."""
+    metrics.watch(buffers.Gauges(rules.storages.buffers))
+    if relay:
+        metrics.watch(events.Gauges(relay.figures))
+    if sites:
+        metrics.watch(SiteGauges(sites.replicator.counters))
+    if jobs:
+        metrics.watch(JobGauges(lambda: jobs.runner.running))
+
+
+async def serving(
+    settings: Settings,
+    rules: Rules,
+    metrics: Metrics,
+    relay: Relay | None,
+    sites: Federated | None,
+    jobs: Reconciling | None,
+) -> Gateway:
+    """The applications of all listeners."""
+    state, storages = rules.state, rules.storages
+    services = services_of(settings, state, rules.store, rules.writes, rules.objects)
+    if sites:
+        services = sites.around(state, services)
+    return Gateway(
+        s3=Endpoint(S3Surface(services), wire_of(settings), metrics),
+        operations=health.operations(
+            {"state": state.ping, "storage": rules.store.ping},
+            metrics.render,
+            partial(buffers.told, storages.buffers),
+            partial(events.told, relay),
+        ),
+        state=state,
+        admin=await admin_of(
+            settings,
+            state,
+            storages,
+            jobs.ledger if jobs else None,
+            sites.federation if sites else None,
+            sites.verifications if sites else None,
+        ),
+        site=Endpoint(sites.surface, Wire(region=REGION), metrics) if sites else None,
+    )
 
 
 def objects_of(

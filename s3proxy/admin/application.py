@@ -18,6 +18,7 @@ from s3proxy.admin.resources import (
     rules,
     sites,
     storages,
+    syncs,
     verification,
 )
 from s3proxy.admin.services import Services
@@ -32,6 +33,7 @@ RESOURCES: Final = (
     storages,
     operators,
     sites,
+    syncs,
     pending,
     dead_letters,
     verification,

@@ -5,11 +5,13 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 
 from backends.errors import Refused
+from reconcile.ledger import Ledger
 from reconcile.verification import Verifications
 from replication.federation import Federation
 from s3proxy.admin.services import Services
 
 ALONE: Final = "this site knows no others: set sites.secret, the same at every site, and restart"
+NO_STATE: Final = "a gateway without state keeps no jobs: set state.kind, and restart"
 
 
 def _services(request: Request) -> Services:
@@ -34,5 +36,12 @@ def _verifications(here: Here) -> Verifications:
     return here.verifications
 
 
+def _jobs(here: Here) -> Ledger:
+    if here.jobs is None:
+        raise Refused(NO_STATE)
+    return here.jobs
+
+
 Sites = Annotated[Federation, Depends(_federation)]
 Verifying = Annotated[Verifications, Depends(_verifications)]
+Jobs = Annotated[Ledger, Depends(_jobs)]

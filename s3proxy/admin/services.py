@@ -6,6 +6,7 @@ from typing import Any
 
 from backends.errors import BackendError
 from backends.state.protocol import StateStore
+from reconcile.ledger import Ledger
 from reconcile.verification import Verifications
 from replication.federation import Federation
 from s3proxy.admin.operators import Operators
@@ -27,7 +28,10 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """`configuration` has no secrets in it; a site that has no others has neither of the last."""
+    """`configuration` has no secrets in it.
+
+    Without state there are no `jobs`; a site that has no others has neither of the last.
+    """
 
     operators: Operators
     state: StateStore
@@ -35,6 +39,7 @@ class Services:
     configuration: Mapping[str, Any]
     version: str
     site: str
+    jobs: Ledger | None = None
     federation: Federation | None = None
     verifications: Verifications | None = None
 

@@ -15,6 +15,7 @@ from s3proxy.cli import (
     events,
     keys,
     operators,
+    reconcile,
     serving,
     sites,
     states,
@@ -42,6 +43,7 @@ commands.add_typer(keys.commands, name="key")
 commands.add_typer(operators.commands, name="operator")
 commands.add_typer(sites.commands, name="site")
 commands.add_typer(buckets.commands, name="bucket")
+commands.add_typer(reconcile.commands, name="reconcile")
 commands.add_typer(events.commands, name="events")
 commands.add_typer(states.commands, name="state")
 commands.add_typer(databases.commands, name="db")

@@ -1,6 +1,7 @@
 """A gateway somewhere, asked over its operators' API."""
 
 import json
+from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -60,21 +61,39 @@ class Remote:
     def delete(self, *path: str, **query: str) -> Any:
         return self._ask("DELETE", path, query=query)
 
+    def lines(self, *path: str) -> Iterator[Any]:
+        """What the resource at /v1/PATH lists, line by line, as it comes."""
+        connection = self._connection()
+        try:
+            connection.request("GET", self._target(path), headers=self._headers())
+            answer = connection.getresponse()
+            if answer.status >= LEAST_ERROR:
+                self._read(answer)
+            yield from map(json.loads, answer)
+        except (OSError, HTTPException) as error:
+            raise Unavailable(f"no gateway answers at {self._server}: {error}") from error
+        finally:
+            connection.close()
+
     def _ask(
         self, method: str, path: tuple[str, ...], *, body: Any = None, query: Any = None
     ) -> Any:
-        target = "/v1/" + "/".join(quote(part, safe="") for part in path)
-        target += f"?{urlencode(query)}" if query else ""
-        headers = {"authorization": f"Bearer {self._key}", "content-type": "application/json"}
+        target = self._target(path) + (f"?{urlencode(query)}" if query else "")
         text = None if body is None else json.dumps(body).encode()
         connection = self._connection()
         try:
-            connection.request(method, self._url.path + target, text, headers)
+            connection.request(method, target, text, self._headers())
             return self._read(connection.getresponse())
         except (OSError, HTTPException) as error:
             raise Unavailable(f"no gateway answers at {self._server}: {error}") from error
         finally:
             connection.close()
+
+    def _target(self, path: tuple[str, ...]) -> str:
+        return f"{self._url.path}/v1/" + "/".join(quote(part, safe="") for part in path)
+
+    def _headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self._key}", "content-type": "application/json"}
 
     def _connection(self) -> HTTPConnection:
         kind = HTTPSConnection if self._url.scheme == "https" else HTTPConnection

@@ -140,8 +140,8 @@ def sync_site(
 ) -> None:
     """Send a site all that is here once more; what it has already is not sent again."""
     remote = remote_of(server, operator_key, config, data)
-    job = remote.post("sites", name, "sync")
-    out.print(f"{job['id']} is {job['state']}; `ccs site status` shows the rest.", markup=False)
+    sent = remote.post("sites", name, "sync")["objects"]
+    out.print(f"All is sent to {name} once more: {sent} objects so far.", markup=False)
 
 
 @commands.command("status")

@@ -139,7 +139,7 @@ async def test_a_site_cannot_remove_itself(api: Api) -> None:
         ("GET", "/sites/c/dead-letters"),
         ("POST", "/sites/c/dead-letters/retry"),
         ("DELETE", "/sites/c/dead-letters"),
-        ("GET", "/jobs/sync-c"),
+        ("GET", "/sites/c/sync"),
         ("GET", "/jobs/other"),
         ("GET", "/rules/none"),
         ("DELETE", "/rules/none"),
@@ -223,11 +223,11 @@ async def test_status_says_how_each_other_site_stands(api: Api) -> None:
     assert (one["last_success"], one["buckets"]) == (None, [])
 
 
-async def test_a_sync_is_a_job_that_can_be_followed(api: Api) -> None:
+async def test_a_sync_can_be_followed(api: Api) -> None:
     accepted = await api.ask("POST", "/sites/b/sync")
     job = await api.ask("GET", accepted.headers["location"].removeprefix("/v1"))
 
-    assert (accepted.status, accepted.headers["location"]) == (202, "/v1/jobs/sync-b")
+    assert (accepted.status, accepted.headers["location"]) == (202, "/v1/sites/b/sync")
     assert (accepted.value["state"], accepted.value["site"]) == ("running", "b")
     assert job.value == accepted.value
 

@@ -53,7 +53,7 @@ def synced(server: Server, site: str) -> bool:
     """Whether the site has been sent all that was there."""
     key = (server.data / "operator.key").read_text().strip()
     asked = urllib.request.Request(
-        f"{server.admin}/v1/jobs/sync-{site}", headers={"authorization": f"Bearer {key}"}
+        f"{server.admin}/v1/sites/{site}/sync", headers={"authorization": f"Bearer {key}"}
     )
     with urllib.request.urlopen(asked, timeout=10) as answer:
         return bool(json.load(answer)["state"] == "done")
@@ -124,7 +124,7 @@ def test_status_and_sync_tell_how_replication_stands(east: Server) -> None:
     answer = told(east, "site", "sync", "west")
     status = told(east, "site", "status")
 
-    assert answer.startswith("sync-west is running")
+    assert answer == "All is sent to west once more: 0 objects so far.\n"
     assert "active" in line_of(status, "west")
     assert "dead letters" in status
 

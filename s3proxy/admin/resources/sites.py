@@ -12,8 +12,8 @@ from replication.bandwidth import LEAST, Direction
 from replication.status import TargetStatus
 from replication.topology import SiteState
 from s3proxy.admin.here import Sites
-from s3proxy.admin.resources import jobs
 from s3proxy.admin.resources.models import SECOND, Asked, Told, moment_or_none
+from s3proxy.admin.resources.syncs import status_of
 
 router = APIRouter(tags=["sites"])
 CLOCK = r"^([01]\d|2[0-3]):[0-5]\d$"
@@ -195,19 +195,10 @@ async def resume_site(name: str, sites: Sites, resuming: Resuming | None = None)
     return _told(await sites.change(name, state=SiteState.PAUSED, resume_at=at))
 
 
-@router.post("/sites/{name}/sync", status_code=HTTPStatus.ACCEPTED)
-async def sync_site(name: str, sites: Sites, response: Response) -> jobs.Job:
-    """Send a site all that is here once more; what it has already is not sent again."""
-    await sites.sync(name)
-    job = await jobs.sync_of(name, sites)
-    response.headers["location"] = f"/v1/jobs/{job.id}"
-    return job
-
-
 @router.get("/sites/{name}/status")
 async def get_status(name: str, sites: Sites) -> Status:
     """How replication to one site stands."""
-    return _status(await jobs.status_of(name, sites))
+    return _status(await status_of(name, sites))
 
 
 @router.get("/status")

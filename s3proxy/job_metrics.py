@@ -1,0 +1,47 @@
+"""How the jobs that this process runs stand, for the metrics."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from reconcile.progress import Progress
+
+LABELS: Final = ("job", "kind", "phase")
+Running = Callable[[], Mapping[str, tuple[str, Progress]]]
+
+GAUGES: Final[Mapping[str, tuple[str, Callable[[Progress], float | None]]]] = {
+    "ccs_job_objects_done": ("Objects done in this phase.", lambda one: one.done),
+    "ccs_job_objects": ("Objects of this phase, where known.", lambda one: one.total),
+    "ccs_job_bytes_moved": ("Bytes moved in this phase.", lambda one: one.moved),
+    "ccs_job_objects_per_second": ("Rate in this phase.", lambda one: one.rate),
+    "ccs_job_seconds_left": ("Of this phase, where known.", lambda one: one.seconds_left),
+    "ccs_job_waiting": ("Whether it waits for what does not answer.", lambda one: bool(one.error)),
+}
+
+
+class JobGauges(Collector):
+    """Asks the runner of this process."""
+
+    def __init__(self, running: Running) -> None:
+        self._running = running
+
+    def collect(self) -> Iterator[Metric]:
+        running = self._running()
+        for name, (told, value) in GAUGES.items():
+            family = GaugeMetricFamily(name, told, labels=LABELS)
+            for job, (kind, progress) in running.items():
+                amount = value(progress)
+                if amount is not None:
+                    family.add_metric([job, kind, progress.phase], amount)
+            yield family
+        yield self._findings(running)
+
+    def _findings(self, running: Mapping[str, tuple[str, Progress]]) -> Metric:
+        labels = ("job", "kind", "class")
+        family = GaugeMetricFamily("ccs_job_findings", "Lines of its report.", labels=labels)
+        for job, (kind, progress) in running.items():
+            for name, count in progress.findings.items():
+                family.add_metric([job, kind, name], count)
+        return family
