@@ -1,7 +1,8 @@
 """One SQLite file: reads inline on the caller's thread, writes by one thread in group commits.
 
 A write is a function of the connection. Writes that wait together share one transaction and one
-sync to disk, each inside its own savepoint, so one that fails takes no other with it. Several
+sync to disk, each inside its own savepoint, so one that fails takes no other with it. Reads that
+take longer than others may wait go through a thread, one at a time. Several
 processes may open the same file: a lock file queues their transactions in the kernel, which is
 fairer and faster than SQLite's own polling.
 """
@@ -19,6 +20,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
 from backends.errors import BackendError, Corrupt, NoSpace, NotSupported, Unavailable
+from backends.threads import in_thread
 
 BATCH: Final = 256
 BUSY_SECONDS: Final = 30
@@ -27,6 +29,7 @@ CREATE: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 PRIVATE: Final = 0o600
 
 Record = tuple[Any, ...]
+Migration = str | Callable[[sqlite3.Connection], None]
 T = TypeVar("T")
 
 
@@ -43,11 +46,14 @@ class _Write:
 class Database:
     """Raises NoSpace, Unavailable, Corrupt; NotSupported for a file of a newer schema.
 
-    `migrations` are SQL scripts; the file's `user_version` is how many of them it has seen.
+    `migrations` are SQL scripts, or functions that execute statements; the file's `user_version` is
+    how many of them it has seen.
     Without `durable` nothing is synced: a power cut may lose the last writes, a crash does not.
     """
 
-    def __init__(self, path: Path, migrations: Sequence[str], *, durable: bool = True) -> None:
+    def __init__(
+        self, path: Path, migrations: Sequence[Migration], *, durable: bool = True
+    ) -> None:
         self._path = path
         self._durable = durable
         self._queue: SimpleQueue[_Write | None] = SimpleQueue()
@@ -58,11 +64,13 @@ class Database:
                 os.close(os.open(path, CREATE, PRIVATE))
                 self._writer = opened.enter_context(closing(_connect(path)))
                 self._reader = opened.enter_context(closing(_connect(path)))
+                self._scanner = opened.enter_context(closing(_connect(path)))
                 self._writer.execute("PRAGMA journal_mode = WAL")
                 self._writer.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
                 _migrate(self._writer, migrations, path)
                 self._reader.execute("SELECT 1 FROM sqlite_schema").fetchone()
             self._open = opened.pop_all()
+        self._scanning = threading.Lock()
         self._synchronous: bool | None = None
         self._thread = threading.Thread(target=self._run, name=f"write {path.name}", daemon=True)
         self._thread.start()
@@ -71,6 +79,10 @@ class Database:
         """All rows of a short query, on this thread: microseconds, so no hop is worth it."""
         with neutral_errors(self._path):
             return self._reader.execute(sql, parameters).fetchall()
+
+    async def scan(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What `work` reads of many rows, in a thread of its own connection."""
+        return await in_thread(self._scan, work)
 
     async def write(self, work: Callable[[sqlite3.Connection], T], *, durable: bool = True) -> T:
         """What `work` returns, once its transaction is on disk. Without `durable` it may not be.
@@ -92,7 +104,12 @@ class Database:
         """Finish what is queued, then close the file."""
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
-        self._open.close()
+        with self._scanning:
+            self._open.close()
+
+    def _scan(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with self._scanning, neutral_errors(self._path):
+            return work(self._scanner)
 
     def _run(self) -> None:
         while (write := self._queue.get()) is not None:
@@ -168,14 +185,22 @@ def _connect(path: Path) -> sqlite3.Connection:
     )
 
 
-def _migrate(connection: sqlite3.Connection, migrations: Sequence[str], path: Path) -> None:
+def _migrate(connection: sqlite3.Connection, migrations: Sequence[Migration], path: Path) -> None:
     (seen,) = connection.execute("PRAGMA user_version").fetchone()
     if seen > len(migrations):
         raise NotSupported(
             f"{path} has schema {seen} and this program knows {len(migrations)}: run a newer ccs"
         )
-    for number, script in enumerate(migrations[seen:], start=seen + 1):
-        connection.executescript(f"BEGIN;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+    for number, migration in enumerate(migrations[seen:], start=seen + 1):
+        if isinstance(migration, str):
+            connection.executescript(
+                f"BEGIN;\n{migration}\nPRAGMA user_version = {number};\nCOMMIT;"
+            )
+        else:
+            connection.execute("BEGIN")
+            migration(connection)
+            connection.execute(f"PRAGMA user_version = {number}")
+            connection.execute("COMMIT")
 
 
 def _deliver(batch: list[_Write]) -> None:

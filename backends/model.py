@@ -12,6 +12,7 @@ from msgspec import Struct
 
 COUNTER_BITS = 16
 STAMP_DIGITS = 16
+LATEST = (1 << 47) - 1  # milliseconds whose stamps a database still has room for
 WRITTEN_VERSION = re.compile(rf"[0-9a-f]{{{STAMP_DIGITS}}}-.+", re.DOTALL)
 
 
@@ -38,6 +39,11 @@ class Version(Struct, frozen=True, order=True):
         if not WRITTEN_VERSION.fullmatch(text):
             raise ValueError(f"not a version: {text!r}")
         return cls(int(text[:STAMP_DIGITS], 16), text[STAMP_DIGITS + 1 :])
+
+
+def stamp_at(milliseconds: int) -> int:
+    """The lowest stamp of that time, or of the nearest one that a database has room for."""
+    return min(max(milliseconds, 0), LATEST) << COUNTER_BITS
 
 
 class ChecksumType(StrEnum):
@@ -104,6 +110,25 @@ class Row(Struct, frozen=True):
     @property
     def version(self) -> Version:
         return self.facts.version
+
+
+class KeyRange(NamedTuple):
+    """Keys above `after`, up to `upto`, which belongs to them; "" is the end of the bucket."""
+
+    after: str = ""
+    upto: str = ""
+
+
+class RangeDigest(NamedTuple):
+    """What the rows of a range amount to; see `backends.fingerprint`."""
+
+    objects: int = 0
+    tombstones: int = 0
+    fingerprint: int = 0
+
+    @property
+    def rows(self) -> int:
+        return self.objects + self.tombstones
 
 
 class Entry(NamedTuple):

@@ -1,23 +1,19 @@
-"""Two sites' buckets compared, range by range: equal ranges cost one exchange.
+"""Buckets of this site and others compared: what each holder has of the keys that differ."""
 
-Only objects are compared, and deletes where the other site still has the object: a tombstone that
-one site has purged is no difference.
-"""
-
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 from msgspec import Struct
 
-from backends.model import Row
-from backends.state.protocol import StateStore
-from replication.client import SiteClient
+from backends.model import LATEST, KeyRange
+from reconcile.comparison import Compared, Comparison, Cutoff
+from reconcile.holders import Here, Holder
 from replication.messages import Listed
-from replication.ranges import digest_of, listed, piece
 
-Wants = Callable[[str, str], bool]
+NEVER: Final = LATEST
 NOTHING: Final = Listed("", "")
+WHOLE: Final = KeyRange()
 
 
 class Kind(StrEnum):
@@ -29,6 +25,7 @@ class Kind(StrEnum):
     VERSION = "VERSION"
     SIZE = "SIZE"
     DIGEST = "DIGEST"
+    METADATA = "METADATA"
 
 
 class Difference(Struct, frozen=True):
@@ -41,71 +38,45 @@ class Difference(Struct, frozen=True):
     there: Listed | None
 
 
-class Span(NamedTuple):
-    """A range of a bucket's keys, as `replication.ranges` has it."""
-
-    bucket: str
-    after: str
-    upto: str
-    before: int
-
-
-class Compared(Struct, frozen=True):
-    """A range that was looked at: how many objects are here, and what is different."""
-
-    objects: int
-    differences: tuple[Difference, ...]
-
-
 async def compare(
-    state: StateStore, site: SiteClient, bucket: str, *, before: int, wants: Wants
-) -> AsyncIterator[Compared]:
-    """The bucket's ranges, one after the other. Rows as new as `before` (ms) are left out.
+    here: Here,
+    others: Sequence[Holder],
+    bucket: str,
+    *,
+    before: int,
+    buried_since: int = NEVER,
+    within: KeyRange = WHOLE,
+    after: str = "",
+) -> AsyncGenerator[Compared, None]:
+    """The bucket's keys `within` that range and above `after`, in order; holders' names differ.
 
-    `wants` tells of bucket and key whether the object is one that both are to have. As SiteClient.
+    A key that has a version as new as `before` anywhere is replication's and left out. Tombstones
+    older than `buried_since` count only where somebody has an object: they may have been purged at
+    one site and not yet at another. Both are in milliseconds. To go on later, pass the last `upto`
+    as `after`. Whatever a holder raises ends the comparison: an error never means absence.
     """
-    after: str | None = ""
-    while after is not None:
-        mine = await piece(state, bucket, after=after, upto="", before=before)
-        digest = digest_of(mine.rows)
-        span = Span(bucket, after, mine.next or "", before)
-        yield Compared(digest.count, ())
-        if await site.digest(bucket, after=after, upto=span.upto, before=before) != digest:
-            async for differences in _differences(site, span, mine.rows):
-                wanted = [one for one in differences if wants(bucket, one.key)]
-                yield Compared(0, await _confirmed(state, site, wanted))
-        after = mine.next
+    comparison = Comparison(here, others, bucket, Cutoff(before, buried_since))
+    place, end = max(after, within.after), within.upto
+    while True:
+        stride = await comparison.stride(KeyRange(place, end))
+        async for found in comparison.run(stride):
+            yield found
+        if stride.upto == end:
+            return
+        place = stride.upto
 
 
-async def _differences(
-    site: SiteClient, span: Span, rows: Sequence[Row]
-) -> AsyncIterator[list[Difference]]:
-    """What is different in a range, by the pages of the other site."""
-    here = {row.key: listed(row) for row in rows}
-    after: str | None = span.after
-    while after is not None:
-        page = await site.rows(span.bucket, after=after, upto=span.upto, before=span.before)
-        pairs = [(here.pop(row.key, None), row) for row in page.rows]
-        yield [one for pair in pairs if (one := _difference(span.bucket, *pair))]
-        after = page.next or None
-    left = (_difference(span.bucket, row, None) for row in here.values())
-    yield [one for one in left if one]
+def kind_of(here: Listed | None, there: Listed | None, *, buried_since: int = NEVER) -> Kind | None:
+    """How two sites differ on a key; None where they agree.
 
-
-def _difference(bucket: str, here: Listed | None, there: Listed | None) -> Difference | None:
-    kind = kind_of(here, there)
-    key = (here or there or NOTHING).key
-    return Difference(kind, bucket, key, here, there) if kind else None
-
-
-def kind_of(here: Listed | None, there: Listed | None) -> Kind | None:
-    """How two sites differ on a key; None where they agree. A tombstone is as good as nothing."""
+    A tombstone that is older than `buried_since` is as good as nothing.
+    """
     one, other = here or NOTHING, there or NOTHING
     is_here, is_there = _is_live(one), _is_live(other)
     if is_here and is_there:
         return _kind_of_objects(one, other)
     if not (is_here or is_there):
-        return None
+        return _kind_of_tombstones(here, there, buried_since)
     if one.deleted or other.deleted:
         return Kind.TOMBSTONE
     return Kind.ONLY_HERE if is_here else Kind.MISSING
@@ -116,25 +87,19 @@ def _kind_of_objects(here: Listed, there: Listed) -> Kind | None:
         (Kind.VERSION, here.version != there.version),
         (Kind.SIZE, here.size != there.size),
         (Kind.DIGEST, here.etag != there.etag),
+        (Kind.METADATA, here.shared != there.shared),
     )
     return next((kind for kind, differs in unlike if differs), None)
 
 
+def _kind_of_tombstones(
+    here: Listed | None, there: Listed | None, buried_since: int
+) -> Kind | None:
+    if buried_since == NEVER:
+        return None
+    recent = [row if row and row.milliseconds >= buried_since else None for row in (here, there)]
+    return None if recent[0] == recent[1] else Kind.TOMBSTONE
+
+
 def _is_live(row: Listed) -> bool:
     return bool(row.key) and not row.deleted
-
-
-async def _confirmed(
-    state: StateStore, site: SiteClient, differences: Sequence[Difference]
-) -> tuple[Difference, ...]:
-    """Those that are still there when looked at once more: replication goes on meanwhile."""
-    return tuple([one for one in differences if await _remains(state, site, one)])
-
-
-async def _remains(state: StateStore, site: SiteClient, difference: Difference) -> bool:
-    bucket, key = difference.bucket, difference.key
-    row = await state.newest(bucket, key)
-    found = await site.find(bucket, key)
-    there = Row(bucket, key, found.facts, deleted=found.deleted) if found.facts else None
-    here = listed(row) if row else None
-    return kind_of(here, listed(there) if there else None) is not None

@@ -4,22 +4,29 @@ Only this says that two sites are alike, and only of the moment when they were c
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
 import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
+from backends.bounded import bounded
 from backends.clock import milliseconds
 from backends.errors import BackendError, Busy
+from backends.model import Row
 from backends.state.holding import HeldElsewhere, holding
 from backends.state.protocol import StateStore
 from backends.state.transfer import every_bucket
-from reconcile.compare import Compared, Difference, compare
-from replication.client import Link
+from reconcile.compare import Difference, compare, kind_of
+from reconcile.comparison import Compared
+from reconcile.holders import HERE, StateHolder
+from replication.client import Link, SiteClient
 from replication.documents import OWN, SHARED, Documents, value_at
+from replication.ranges import listed
 from replication.topology import Site, Topology
 
 log: Final = structlog.get_logger("verify")
@@ -29,6 +36,7 @@ LEASE: Final = 15_000
 SETTLED: Final = 2_000
 MOST: Final = 1000
 SHOWN: Final = 100
+AT_ONCE: Final = 16
 
 
 class Standing(StrEnum):
@@ -56,13 +64,12 @@ class Verification(Struct, frozen=True, omit_defaults=True):
     shown: tuple[Difference, ...] = ()
     error: str = ""
 
-    def with_range(self, compared: Compared) -> "Verification":
-        """With one range more."""
+    def with_differences(self, found: Sequence[Difference]) -> "Verification":
+        """With so many more."""
         return replace(
             self,
-            objects=self.objects + compared.objects,
-            differences=self.differences + len(compared.differences),
-            shown=(self.shown + compared.differences)[:SHOWN],
+            differences=self.differences + len(found),
+            shown=(*self.shown, *found)[:SHOWN],
         )
 
 
@@ -126,20 +133,52 @@ class Verifications:
 
     async def _compared(self, site: Site, so_far: Verification) -> Verification:
         client = self._link.to(site.name, site.endpoint)
-        before = milliseconds() - SETTLED
-
-        def wants(bucket: str, key: str) -> bool:
-            return self._topology().sends(bucket, key, site.name)
-
         async for bucket in every_bucket(self._state):
-            if not self._shared(bucket.name, site.name):
-                continue
-            so_far = replace(so_far, buckets=so_far.buckets + (bucket.name != SHARED))
-            async for found in compare(
-                self._state, client, bucket.name, before=before, wants=wants
-            ):
-                so_far = so_far.with_range(found)
-                if so_far.differences >= MOST:
-                    return replace(so_far, standing=Standing.DIFFERENT)
+            if self._shared(bucket.name, site.name):
+                so_far = replace(so_far, buckets=so_far.buckets + (bucket.name != SHARED))
+                so_far = await self._with_bucket(client, bucket.name, so_far)
+            if so_far.differences >= MOST:
+                break
         alike = not so_far.differences
         return replace(so_far, standing=Standing.ALIKE if alike else Standing.DIFFERENT)
+
+    async def _with_bucket(
+        self, client: SiteClient, bucket: str, so_far: Verification
+    ) -> Verification:
+        """With a bucket more, until there are MOST differences."""
+        before = milliseconds() - SETTLED
+        pages = compare(StateHolder(self._state), [client], bucket, before=before)
+        async with aclosing(pages):
+            async for page in pages:
+                so_far = replace(so_far, objects=so_far.objects + page.objects)
+                wanted = self._wanted(bucket, client.name, page)
+                for start in range(0, len(wanted), AT_ONCE):
+                    found = await self._confirmed(client, wanted[start : start + AT_ONCE])
+                    so_far = so_far.with_differences(found)
+                    if so_far.differences >= MOST:
+                        return so_far
+        return so_far
+
+    def _wanted(self, bucket: str, site: str, page: Compared) -> list[Difference]:
+        """How the two differ on keys that both are to have."""
+        topology = self._topology()
+        pairs = ((key, held[HERE], held[site]) for key, held in page.unlike.items())
+        return [
+            Difference(kind, bucket, key, here, there)
+            for key, here, there in pairs
+            if (kind := kind_of(here, there)) and topology.sends(bucket, key, site)
+        ]
+
+    async def _confirmed(
+        self, client: SiteClient, differences: Sequence[Difference]
+    ) -> list[Difference]:
+        """Those that are still there when looked at once more: replication goes on meanwhile."""
+        remain = await bounded(partial(self._remains, client), differences, at_once=AT_ONCE)
+        return [one for one, remains in zip(differences, remain, strict=True) if remains]
+
+    async def _remains(self, client: SiteClient, difference: Difference) -> bool:
+        bucket, key = difference.bucket, difference.key
+        row = await self._state.newest(bucket, key)
+        found = await client.find(bucket, key)
+        there = Row(bucket, key, found.facts, deleted=found.deleted) if found.facts else None
+        return kind_of(listed(row) if row else None, listed(there) if there else None) is not None

@@ -1,20 +1,20 @@
 """Another site's listener, as the verbs that replication and remote reads need."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import aiohttp
 from msgspec import json
 
-from backends.model import Facts, Precondition, Version
+from backends.model import Facts, KeyRange, Precondition, RangeDigest, Version
 from backends.signing import encode_path
 from backends.storage import http
 from replication.bandwidth import Bandwidth, Direction
 from replication.messages import (
     API,
     CONDITION_HEADER,
-    DIGEST,
+    DIGESTS,
     FACTS,
     FACTS_HEADER,
     HELLO,
@@ -22,16 +22,19 @@ from replication.messages import (
     VERSION_HEADER,
     Applied,
     Completion,
+    Digests,
+    DigestsWanted,
     Found,
     Hello,
     Offer,
     PartMark,
-    RangeDigest,
     RangePage,
+    RowsWanted,
     to_header,
 )
 from replication.outgoing import LENGTH, Body, digest_of, travelling
-from replication.wire import Caller, LinkOptions, Wire, session_of
+from replication.packing import packed
+from replication.wire import Caller, LinkOptions, SiteFailed, Traffic, Wire, session_of
 
 OWNER_HEADER: Final = "x-amz-expected-bucket-owner"
 T = TypeVar("T")
@@ -87,6 +90,11 @@ class SiteClient:
     def endpoint(self) -> str:
         return self._wire.endpoint
 
+    @property
+    def traffic(self) -> Traffic:
+        """What this client has asked, and what that took."""
+        return self._wire.traffic
+
     async def hello(self) -> Hello:
         """Who answers there."""
         return await self._wire.ask("GET", f"/{API}/{HELLO}", Hello)
@@ -95,17 +103,27 @@ class SiteClient:
         """What the site knows of the key. BucketNotFound."""
         return await self._wire.ask("GET", _path(bucket, key), Found, query={FACTS: ""})
 
-    async def digest(self, bucket: str, *, after: str, upto: str, before: int) -> RangeDigest:
-        """What a range of keys amounts to there; see `replication.ranges`."""
-        query = {"after": after, "upto": upto, "before": str(before)}
-        path = encode_path(f"/{API}/{DIGEST}/{bucket}")
-        return await self._wire.ask("GET", path, RangeDigest, query=query)
+    async def digests(
+        self, bucket: str, ranges: Sequence[KeyRange], *, before: int, buried_since: int
+    ) -> list[RangeDigest]:
+        """What ranges of keys amount to there, at most MOST_RANGES; see `replication.ranges`."""
+        wanted = DigestsWanted(tuple(ranges), before, buried_since)
+        found = (await self._compare(DIGESTS, bucket, wanted, Digests)).digests
+        if len(found) != len(ranges):
+            raise SiteFailed(
+                f"{self._wire.subject(bucket)}: {len(found)} digests for {len(ranges)}"
+            )
+        return list(found)
 
-    async def rows(self, bucket: str, *, after: str, upto: str, before: int) -> RangePage:
-        """The first rows of a range of keys there."""
-        query = {"after": after, "upto": upto, "before": str(before)}
-        path = encode_path(f"/{API}/{ROWS}/{bucket}")
-        return await self._wire.ask("GET", path, RangePage, query=query)
+    async def rows(self, bucket: str, ranges: Sequence[KeyRange], *, limit: int) -> RangePage:
+        """The first rows of ranges of keys there."""
+        return await self._compare(ROWS, bucket, RowsWanted(tuple(ranges), limit), RangePage)
+
+    async def _compare(self, about: str, bucket: str, wanted: Any, kind: type[T]) -> T:
+        body, headers = await packed(wanted)
+        query = {about: bucket}
+        path = f"/{API}"
+        return await self._wire.ask("POST", path, kind, query=query, headers=headers, body=body)
 
     @asynccontextmanager
     async def read(

@@ -46,6 +46,12 @@ async def packed(body: AsyncIterator[bytes], key: str) -> Packed:
     return Packed(whole, compressed=False)
 
 
+async def shortened(text: bytes) -> bytes | None:
+    """The text, compressed; None where that makes it hardly shorter."""
+    short = await _worth_a_thread(zstd.compress, text)
+    return short if len(short) < WORTH * len(text) else None
+
+
 async def unpacked(pieces: AsyncIterator[bytes], size: int) -> AsyncGenerator[bytes, None]:
     """What was compressed, in blocks of BLOCK bytes at the most.
 
@@ -96,6 +102,16 @@ class Decoder:
             raise Refused("a zstd frame was cut off")
         if self._left:
             raise Refused(f"a zstd frame has {self._left} bytes fewer than were announced")
+
+
+def lengthened(data: bytes, size: int) -> bytes:
+    """What was compressed to that. Refused as `unpacked`."""
+    decoder = Decoder(size)
+    blocks = [decoder.step(data)]
+    while decoder.holds:
+        blocks.append(decoder.step(b""))
+    decoder.close()
+    return b"".join(blocks)
 
 
 async def _encoded(blocks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:

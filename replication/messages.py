@@ -7,11 +7,11 @@ from typing import Final, TypeVar
 from msgspec import MsgspecError, Struct, json
 
 from backends.errors import Refused
-from backends.model import Facts, Precondition, Version
+from backends.model import Facts, KeyRange, Precondition, RangeDigest, Version
 
 API: Final = "-"
 HELLO: Final = "hello"
-DIGEST: Final = "digest"
+DIGESTS: Final = "digests"
 ROWS: Final = "rows"
 FACTS: Final = "facts"
 FACTS_HEADER: Final = "x-ccs-facts"
@@ -43,28 +43,56 @@ class Found(Struct, frozen=True):
     deleted: bool = False
 
 
-class RangeDigest(Struct, frozen=True):
-    """How many objects a range of keys holds, and a fingerprint of them, in hexadecimal."""
+class DigestsWanted(Struct, frozen=True):
+    """Which ranges a site asks about; as `StateStore.digests`."""
 
-    count: int = 0
-    digest: str = "0"
+    ranges: tuple[KeyRange, ...]
+    before: int
+    buried_since: int
+
+
+class Digests(Struct, frozen=True):
+    """What each range amounts to."""
+
+    digests: tuple[RangeDigest, ...]
+
+
+class RowsWanted(Struct, frozen=True):
+    """Of which ranges a site wants the rows; they are in order and do not overlap."""
+
+    ranges: tuple[KeyRange, ...]
+    limit: int
 
 
 class Listed(Struct, frozen=True, omit_defaults=True):
-    """What a site says of a key to one that compares. `deleted` is a tombstone."""
+    """What a site says of a key to one that compares. `deleted` is a tombstone.
+
+    `shared` is a short digest of headers, metadata and the like; see `backends.fingerprint`.
+    """
 
     key: str
     version: str
     etag: str = ""
     size: int = 0
     deleted: bool = False
+    shared: str = ""
+
+    @property
+    def milliseconds(self) -> int:
+        """When the version was made. Refused where it is none."""
+        return version_from(self.version).milliseconds
+
+    def counts(self, *, before: int, buried_since: int) -> bool:
+        """Whether a digest counts it; as `StateStore.digests`."""
+        made = self.milliseconds
+        return made < before and (not self.deleted or made >= buried_since)
 
 
 class RangePage(Struct, frozen=True):
-    """Rows of a range, in order; more may follow behind the key `next`, unless that is ""."""
+    """Rows of ranges, in order: all up to the key `reached`, or to the end if that is ""."""
 
     rows: tuple[Listed, ...]
-    next: str = ""
+    reached: str = ""
 
 
 class Applied(Struct, frozen=True):

@@ -1,72 +1,104 @@
-"""Pieces of a bucket's keys, as two sites compare them: those above `after`, up to `upto`.
+"""Ranges of a bucket's keys, as sites compare them: what they amount to, and their rows."""
 
-`upto` "" is the end of the bucket. Rows as new as `before` (milliseconds) are left out: they may
-still be on their way.
-"""
-
-from collections.abc import Iterable
-from hashlib import blake2b
-from typing import Final, NamedTuple
+import asyncio
+from collections.abc import Sequence
+from typing import Final
 
 from backends.errors import BucketNotFound
-from backends.model import Row
+from backends.fingerprint import (
+    MODULUS,
+    object_fingerprint,
+    shared_of,
+    tombstone_fingerprint,
+)
+from backends.model import KeyRange, RangeDigest, Row
 from backends.state.protocol import StateStore
-from replication.messages import Listed, RangeDigest
+from replication.messages import Listed, RangePage
 
+MOST_RANGES: Final = 4096
+MOST_ROWS: Final = 5000
 PAGE: Final = 1000
-BYTES: Final = 16
-MODULUS: Final = 1 << (8 * BYTES)
 
 
-class Piece(NamedTuple):
-    """Rows of a range, in order, and where the next piece begins; None where this was the last."""
-
-    rows: list[Row]
-    next: str | None
-
-
-async def piece(state: StateStore, bucket: str, *, after: str, upto: str, before: int) -> Piece:
-    """The first rows of the range, tombstones too; none where there is no such bucket."""
+async def digests_in(
+    state: StateStore,
+    bucket: str,
+    ranges: Sequence[KeyRange],
+    *,
+    before: int,
+    buried_since: int,
+) -> list[RangeDigest]:
+    """As `StateStore.digests`; nothing where there is no such bucket."""
     try:
-        found = await state.inventory(bucket, after=after, limit=PAGE)
+        return await state.digests(bucket, ranges, before=before, buried_since=buried_since)
     except BucketNotFound:
-        return Piece([], None)
-    inside = [row for row in found if not upto or row.key.encode() <= upto.encode()]
-    settled = [row for row in inside if row.version.milliseconds < before]
-    return Piece(settled, inside[-1].key if len(inside) == PAGE else None)
+        return [RangeDigest()] * len(ranges)
 
 
-async def digest_in(
-    state: StateStore, bucket: str, *, after: str, upto: str, before: int
-) -> RangeDigest:
-    """What the whole range amounts to."""
-    digest = RangeDigest()
-    place: str | None = after
-    while place is not None:
-        found = await piece(state, bucket, after=place, upto=upto, before=before)
-        digest = joined(digest, digest_of(found.rows))
-        place = found.next
-    return digest
+async def rows_in(
+    state: StateStore, bucket: str, ranges: Sequence[KeyRange], *, limit: int
+) -> RangePage:
+    """The first rows of the ranges, which are in order and do not overlap; all rows, however new.
+
+    None where there is no such bucket.
+    """
+    rows: list[Listed] = []
+    try:
+        for within in joined(ranges):
+            reached = await _read(state, bucket, within, rows, limit)
+            if reached:
+                return RangePage(tuple(rows), reached)
+    except BucketNotFound:
+        return RangePage(())
+    return RangePage(tuple(rows))
 
 
-def digest_of(rows: Iterable[Row]) -> RangeDigest:
-    """Count and fingerprint of the live ones; it forgets their order."""
-    count = total = 0
-    for row in rows:
-        if not row.deleted:
-            count += 1
-            told = f"{row.key}\0{row.version}\0{row.facts.etag}\0{row.facts.size}".encode()
-            total += int.from_bytes(blake2b(told, digest_size=BYTES).digest())
-    return RangeDigest(count, f"{total % MODULUS:x}")
+async def _read(
+    state: StateStore, bucket: str, within: KeyRange, rows: list[Listed], limit: int
+) -> str:
+    """Add the rows of the range; the key where `limit` was reached, "" where it was not."""
+    after = within.after
+    while True:
+        wanted = min(PAGE, limit - len(rows))
+        page = await state.inventory(bucket, after=after, upto=within.upto, limit=wanted)
+        rows += map(listed, page)
+        if len(page) < wanted:
+            return ""
+        after = page[-1].key
+        if len(rows) >= limit:
+            return after
+        await asyncio.sleep(0)
 
 
-def joined(one: RangeDigest, other: RangeDigest) -> RangeDigest:
-    """The digest of two ranges that lie side by side."""
-    total = (int(one.digest, 16) + int(other.digest, 16)) % MODULUS
-    return RangeDigest(one.count + other.count, f"{total:x}")
+def joined(ranges: Sequence[KeyRange]) -> list[KeyRange]:
+    """The same keys in fewer ranges: those that lie side by side are one."""
+    found: list[KeyRange] = []
+    for within in ranges:
+        if found and found[-1].upto and found[-1].upto == within.after:
+            found[-1] = KeyRange(found[-1].after, within.upto)
+        else:
+            found.append(within)
+    return found
+
+
+def digest_with(digest: RangeDigest, row: Listed) -> RangeDigest:
+    """What a state's index would say with this row more."""
+    return RangeDigest(
+        digest.objects + (not row.deleted),
+        digest.tombstones + row.deleted,
+        (digest.fingerprint + _fingerprint(row)) % MODULUS,
+    )
+
+
+def _fingerprint(row: Listed) -> int:
+    if row.deleted:
+        return tombstone_fingerprint(row.key, row.version)
+    return object_fingerprint(row.key, row.version, row.etag, row.size, row.shared)
 
 
 def listed(row: Row) -> Listed:
     """A row, as light as sites need it to compare."""
     facts = row.facts
-    return Listed(row.key, str(row.version), facts.etag, facts.size, row.deleted)
+    if row.deleted:
+        return Listed(row.key, str(row.version), deleted=True)
+    return Listed(row.key, str(row.version), facts.etag, facts.size, shared=shared_of(facts))

@@ -2,7 +2,7 @@
 
 import hashlib
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sized
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
@@ -19,6 +19,7 @@ from backends.signing import EMPTY, UNSIGNED, Keys, encode_query, sign
 from backends.storage import http
 from replication.messages import ID_HEADER, PROTOCOL_HEADER, REGION, secret_of
 from replication.outgoing import LENGTH, Outgoing
+from replication.packing import text_of
 from replication.topology import PROTOCOL
 
 FAILED: Final = 300
@@ -87,6 +88,20 @@ def session_of(options: LinkOptions) -> aiohttp.ClientSession:
     )
 
 
+@dataclass(slots=True)
+class Traffic:
+    """Requests that were answered, and their bytes with all headers; but for streamed bodies."""
+
+    exchanges: int = 0
+    sent: int = 0
+    received: int = 0
+
+    def add(self, target: URL, headers: Mapping[str, str], body: bytes) -> None:
+        """A request that was answered."""
+        self.exchanges += 1
+        self.sent += len(str(target)) + _length(headers.items()) + len(body)
+
+
 class Wire:
     """Requests to one site. Raises only `backends.errors`, SiteFailed and SiteAway."""
 
@@ -96,6 +111,7 @@ class Wire:
         self._session = session
         self._caller = caller
         self._keys = Keys(caller.name, secret_of(caller.secret, caller.name))
+        self.traffic = Traffic()
         self.name = name
         self.endpoint = endpoint.rstrip("/")
         self._host = urlsplit(self.endpoint).netloc
@@ -112,10 +128,11 @@ class Wire:
     ) -> T:
         """What the site answers, as such a value."""
         async with self.request(method, path, query=query, headers=headers, body=body) as response:
-            text = await http.document(response, self.subject(path))
+            body = await http.document(response, self.subject(path))
+            self.traffic.received += len(body)
         try:
-            return json.decode(text, type=kind)
-        except MsgspecError as error:
+            return json.decode(text_of(body, response.headers), type=kind)
+        except (MsgspecError, errors.Refused) as error:
             raise SiteFailed(f"{self.subject(path)}: not an answer of a site: {error}") from error
 
     @asynccontextmanager
@@ -145,6 +162,8 @@ class Wire:
             raise SiteAway(f"{self.subject(path)}: {_told(error)}") from error
         except ValueError as error:
             raise errors.Refused(f"{self.subject(path)}: this cannot be sent: {error}") from error
+        self.traffic.add(target, signed, sent if isinstance(sent, bytes) else b"")
+        self.traffic.received += _length(response.raw_headers)
         try:
             if response.status >= FAILED:
                 raise await self._failure(response, path)
@@ -195,6 +214,10 @@ def _error_in(document: bytes) -> tuple[str, str]:
         return str(fields.get("Code") or ""), str(fields.get("Message") or "")
     except (ExpatError, KeyError, AttributeError):
         return "", document[:SHOWN].decode(errors="replace")
+
+
+def _length(headers: Iterable[tuple[Sized, Sized]]) -> int:
+    return sum(len(name) + len(value) + len(": \r\n") for name, value in headers)
 
 
 def _told(error: BaseException) -> str:

@@ -12,8 +12,10 @@ from backends.model import (
     Entry,
     Event,
     Intent,
+    KeyRange,
     Part,
     Precondition,
+    RangeDigest,
     Row,
     Upload,
     Version,
@@ -77,10 +79,27 @@ class StateStore(Protocol):
     async def page(self, bucket: str, *, prefix: str, after: str, limit: int) -> list[Entry]:
         """Live objects with keys above `after`, read by index. BucketNotFound."""
 
-    async def inventory(self, bucket: str, *, after: str, limit: int) -> list[Row]:
+    async def inventory(self, bucket: str, *, after: str, limit: int, upto: str = "") -> list[Row]:
         """The newest row of each key above `after`, tombstones included, by key, read by index.
 
-        BucketNotFound.
+        Keys above `upto` are left out, unless that is "". BucketNotFound.
+        """
+
+    async def digests(
+        self, bucket: str, ranges: Sequence[KeyRange], *, before: int, buried_since: int
+    ) -> list[RangeDigest]:
+        """What each range of keys amounts to, read from an index of fingerprints.
+
+        Rows as new as `before` are left out, and tombstones older than `buried_since`, both by
+        their version, in milliseconds. BucketNotFound; NotSupported where there is no such index.
+        """
+
+    async def split(self, bucket: str, within: KeyRange, *, every: int, limit: int) -> list[str]:
+        """The first `limit` keys at which pieces of the range end, read from an index.
+
+        A piece has `every` objects at most, and as many tombstones; what lies above the last key is
+        one more. No key where the range has less than that. BucketNotFound; NotSupported as
+        `digests`.
         """
 
     async def begin(

@@ -6,17 +6,14 @@ from msgspec import json
 
 from backends.clock import milliseconds
 from backends.errors import BucketNotFound
-from replication.messages import DIGEST, HELLO, ROWS, Applied, Found, Hello, RangePage
-from replication.ranges import digest_in, listed, piece
+from replication.messages import HELLO, Applied, Found, Hello
 from replication.topology import PROTOCOL
-from s3proxy.s3 import arguments
 from s3proxy.s3.errors import S3Error
 from s3proxy.s3.request import Request
 from s3proxy.s3.response import Response
 from s3proxy.sites.services import SiteServices
 
 JSON = "application/json"
-MAX_TIME = 2**53
 
 
 def answer(value: Any) -> Response:
@@ -30,19 +27,10 @@ def applied(done: bool) -> Response:
 
 
 async def ask(services: SiteServices, request: Request) -> Response:
-    """What the JSON API answers: who this site is, what a range of keys holds."""
-    name, _, bucket = request.key.partition("/")
-    if name == HELLO and not bucket:
-        return answer(Hello(services.name, services.id, PROTOCOL, milliseconds()))
-    if name not in {DIGEST, ROWS} or not bucket:
+    """What the JSON API answers: who this site is."""
+    if request.key != HELLO:
         raise S3Error("NotImplemented", f"There is no /{request.bucket}/{request.key} here.")
-    query = request.query
-    asked = {"after": query.get("after", ""), "upto": query.get("upto", "")}
-    before = arguments.number(query, "before", milliseconds(), most=MAX_TIME)
-    if name == DIGEST:
-        return answer(await digest_in(services.state, bucket, **asked, before=before))
-    found = await piece(services.state, bucket, **asked, before=before)
-    return answer(RangePage(tuple(map(listed, found.rows)), found.next or ""))
+    return answer(Hello(services.name, services.id, PROTOCOL, milliseconds()))
 
 
 async def found(services: SiteServices, request: Request) -> Response:

@@ -1,5 +1,6 @@
 """What other sites are answered: their own keys, and only while they are sites of ours."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
@@ -12,10 +13,11 @@ from s3proxy.s3.body import received
 from s3proxy.s3.errors import S3Error
 from s3proxy.s3.request import Request
 from s3proxy.s3.response import Response
-from s3proxy.sites import facts, objects, parts
+from s3proxy.sites import facts, objects, parts, ranges
 from s3proxy.sites.services import SiteServices
 
-HANDLERS: Final = {
+Handler = Callable[[SiteServices, Request], Awaitable[Response]]
+HANDLERS: Final[dict[str, Handler]] = {
     "PutObject": objects.put,
     "GetObject": objects.get,
     "DeleteObject": objects.delete,
@@ -55,9 +57,7 @@ class SiteSurface:
 
     async def handle(self, request: Request) -> Response:
         """As Surface."""
-        if request.bucket == API:
-            return await facts.ask(self._services, request)
-        handler = HANDLERS.get(request.operation.name)
+        handler = _handler(request)
         if handler is None:
             raise S3Error("NotImplemented", "Sites do not ask each other for this.")
         try:
@@ -83,3 +83,10 @@ class SiteSurface:
             return await site_in(self._services.shared, name)
         except NotFound:
             return None
+
+
+def _handler(request: Request) -> Handler | None:
+    """Who answers: the JSON API, or an object's own verb."""
+    if request.bucket != API:
+        return HANDLERS.get(request.operation.name)
+    return ranges.answer if request.method == "POST" else facts.ask

@@ -18,8 +18,10 @@ from backends.errors import (
     Refused,
     Unavailable,
 )
-from backends.model import COUNTER_BITS, Bucket, Facts, Row
-from backends.state.mongo import MongoOptions, MongoState, migrate, status
+from backends.fingerprint import MODULUS, fingerprint_of
+from backends.model import COUNTER_BITS, Bucket, Facts, KeyRange, RangeDigest, Row
+from backends.state.mongo import MongoOptions, MongoState, migrate, ranges, status
+from backends.state.mongo.objects import keys_within
 from backends.state.mongo.schema import MIGRATIONS, Index
 from backends.state.protocol import StateStore
 from backends.state.schema import SchemaStatus
@@ -97,7 +99,7 @@ async def test_many_processes_start_at_once_on_an_empty_database(options: MongoO
             name: len(client[options.database][name].index_information())
             for name in ("keys", "buckets", "outbox")
         }
-    assert indexes == {"keys": 10, "buckets": 2, "outbox": 2}
+    assert indexes == {"keys": 12, "buckets": 2, "outbox": 2}
 
 
 async def test_a_database_is_migrated_once_and_says_so(options: MongoOptions) -> None:
@@ -110,7 +112,7 @@ async def test_a_database_is_migrated_once_and_says_so(options: MongoOptions) ->
 async def test_an_older_schema_is_refused_where_nothing_is_to_be_migrated(
     options: MongoOptions,
 ) -> None:
-    with pytest.raises(NotSupported, match=r"has schema 0 .* needs 2: run `ccs db migrate`"):
+    with pytest.raises(NotSupported, match=r"has schema 0 .* needs 3: run `ccs db migrate`"):
         await MongoState.open(options, site="here", migrate=False)
     assert (await status(options)).found == 0
 
@@ -269,6 +271,59 @@ async def test_a_tombstone_of_the_release_before_counts_from_its_version(
     assert await state.newest(BUCKET, "old") is None
     assert await state.newest(BUCKET, "young") is not None
     await state.close()
+
+
+async def test_fingerprints_that_lack_are_taken_when_they_are_asked_for(
+    options: MongoOptions, state: MongoState
+) -> None:
+    rows = [row(version(1), key="cat"), row(version(2), key="dog", deleted=True)]
+    for one in rows:
+        await state.commit(one, None)
+    lacking = {f"{field}.{half}": "" for field in ("live", "tombstone") for half in ("low", "high")}
+    with client_of(options) as client:
+        client[options.database]["keys"].update_many({}, {"$unset": lacking})
+
+    for _ in range(2):
+        [found] = await state.digests(BUCKET, [KeyRange()], before=1, buried_since=0)
+        assert found == RangeDigest(1, 1, sum(map(fingerprint_of, rows)) % MODULUS)
+
+
+async def test_ranges_are_compared_by_their_indexes_alone(
+    options: MongoOptions, state: MongoState
+) -> None:
+    await asyncio.gather(
+        *(
+            state.commit(row(version(1), key=f"k/{number}", deleted=number < 50), None)
+            for number in range(100)
+        )
+    )
+    stamps: dict[str, Any] = {"live.stamp": {"$lt": 10}}
+    live = {"live.bucket": await state._require_bucket(BUCKET), **stamps}
+    for field, of, index in (
+        ("live", live, ranges.LIVE),
+        ("tombstone", {"tombstone.stamp": {"$gte": 0, "$lt": 10}}, ranges.BURIED),
+    ):
+        keys = {"_id": keys_within(BUCKET, KeyRange("k/2", "k/7"))}
+        told = executed(options, [{"$match": {**of, **keys}}, sums(field)], dict(index))
+        assert 0 < told["totalKeysExamined"] < 60
+        needed = {*of, *keys, f"{field}.low", f"{field}.high"}
+        assert needed == {name for name, _ in index}  # then MongoDB reads no document
+
+
+def sums(field: str) -> dict[str, Any]:
+    return {"$group": {"_id": None, **ranges.sums_of(field)}}
+
+
+def executed(
+    options: MongoOptions, pipeline: list[dict[str, Any]], hint: dict[str, int]
+) -> dict[str, Any]:
+    """What the server says that it read."""
+    asked = {"aggregate": "keys", "pipeline": pipeline, "cursor": {}, "hint": hint}
+    with client_of(options) as client:
+        told = client[options.database].command("explain", asked, verbosity="executionStats")
+    found = told if "executionStats" in told else told["stages"][0]["$cursor"]
+    statistics: dict[str, Any] = found["executionStats"]
+    return statistics
 
 
 async def test_every_list_that_may_be_long_is_read_by_an_index(

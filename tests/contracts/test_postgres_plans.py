@@ -10,7 +10,17 @@ import pytest
 from msgspec.structs import replace
 
 from backends.clock import milliseconds
-from backends.model import Discard, Event, Facts, Intent, Part, Precondition, Row, Version
+from backends.model import (
+    Discard,
+    Event,
+    Facts,
+    Intent,
+    KeyRange,
+    Part,
+    Precondition,
+    Row,
+    Version,
+)
 from backends.state.postgres import PostgresOptions, PostgresState
 from backends.state.postgres.connections import Connections
 from backends.state.postgres.locks import Locks
@@ -21,6 +31,7 @@ ROWS = 100_000
 LIMIT = 10
 TOUCHED = 20 * LIMIT
 MIDDLE = f"k/{ROWS // 2:06}"
+NEAR = f"k/{ROWS // 2 + LIMIT:06}"
 
 Statement = tuple[str, tuple[object, ...]]
 Verb = Callable[[PostgresState], Awaitable[object]]
@@ -110,6 +121,19 @@ READS: dict[str, Verb] = {
     ),
     "page behind the last": lambda state: state.page("photos", prefix="", after="z", limit=LIMIT),
     "inventory": lambda state: state.inventory("photos", after="gone/99998", limit=LIMIT),
+    "inventory of a range": lambda state: state.inventory(
+        "photos", after=MIDDLE, upto=NEAR, limit=LIMIT
+    ),
+    "digests": lambda state: state.digests(
+        "photos",
+        [KeyRange(MIDDLE, NEAR), KeyRange("gone/7", "gone/70003")],
+        before=milliseconds(),
+        buried_since=0,
+    ),
+    "split": lambda state: state.split("photos", KeyRange(MIDDLE, NEAR), every=3, limit=LIMIT),
+    "split of tombstones": lambda state: state.split(
+        "photos", KeyRange("gone/7", "gone/70003"), every=2, limit=LIMIT
+    ),
     "is changing": lambda state: state.is_changing("photos", MIDDLE),
     "upload": lambda state: state.upload("photos", MIDDLE, "upload"),
     "uploads": lambda state: state.uploads(

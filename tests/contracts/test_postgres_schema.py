@@ -8,12 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.json import encode
 
 from backends.errors import BackendError, NotSupported
-from backends.model import COUNTER_BITS, Row
+from backends.fingerprint import MODULUS, fingerprint_of
+from backends.model import KeyRange, RangeDigest, Row
 from backends.state.postgres import PostgresOptions, PostgresState
 from backends.state.postgres import schema as postgres_schema
 from backends.state.postgres.arrivals import ARRIVALS
+from backends.state.postgres.fingerprints import FINGERPRINTS
 from backends.state.postgres.schema import MIGRATIONS, migrate, status
 from backends.state.schema import SchemaStatus
 from tests.contracts.postgres_server import ask, tell
@@ -115,25 +118,69 @@ async def test_tombstones_of_the_release_before_count_from_their_versions(
     options: PostgresOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wall = Wall()
-    before = [name for name in MIGRATIONS if name != ARRIVALS]
-    monkeypatch.setattr(postgres_schema, "MIGRATIONS", before)
-    old = await PostgresState.open(options, site="here", now=wall)
-    await make_bucket(old)
+    monkeypatch.setattr(postgres_schema, "MIGRATIONS", until(ARRIVALS))
+    await migrate(options)
     for key, age in (("old", 2000), ("young", 1000)):
-        await old.commit(buried(key, wall.milliseconds - age), None)
+        await tell(options, old_tombstone(key, wall.milliseconds - age))
     monkeypatch.undo()
 
     state = await PostgresState.open(options, site="here", now=wall)
+    await make_bucket(state)
     assert await state.purge_tombstones(older_than=1500, limit=10) == 1
     assert await state.newest("photos", "young") is not None
-    await old.commit(buried("late", 1), None)
+    await tell(options, old_tombstone("late", 1))
     assert await state.purge_tombstones(older_than=1500, limit=10) == 0
-    await old.close()
     await state.close()
 
 
-def buried(key: str, milliseconds: int) -> Row:
-    return row(version(milliseconds << COUNTER_BITS), key=key, deleted=True)
+async def test_rows_of_the_release_before_have_fingerprints_when_they_are_asked_for(
+    options: PostgresOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [row(version(1 << 16), key=key) for key in ("a", "b")]
+    gone = row(version(1 << 16), key="c", deleted=True)
+    monkeypatch.setattr(postgres_schema, "MIGRATIONS", until(FINGERPRINTS))
+    await migrate(options)
+    await tell(options, *map(old_object, rows), old_tombstone("c", 1))
+    monkeypatch.undo()
+
+    state = await PostgresState.open(options, site="here")
+    await make_bucket(state)
+    assert await whole(state) == expected(*rows, gone)
+    again = row(version(2 << 16), key="a")
+    await tell(options, f"SELECT put_row({old_values(again)}, false, true, true)")
+    assert await whole(state) == expected(again, rows[1], gone)
+    await state.close()
+
+
+def until(migration: str) -> tuple[str, ...]:
+    """Those that a release before knew."""
+    return tuple(MIGRATIONS[: MIGRATIONS.index(migration)])
+
+
+def old_tombstone(key: str, milliseconds: int) -> str:
+    return f"INSERT INTO tombstones VALUES ('photos', '{key}', {milliseconds << 16}, 'here')"
+
+
+def old_object(of: Row) -> str:
+    return f"INSERT INTO objects VALUES ({old_values(of)})"
+
+
+def old_values(of: Row) -> str:
+    facts, stamp = of.facts, of.version.stamp
+    return (
+        f"'photos', '{of.key}', {stamp}, 'here', {facts.size}, '{facts.etag}', '', 'STANDARD', '',"
+        f" '', '{of.locator}', '{encode(facts).decode()}'"
+    )
+
+
+async def whole(state: PostgresState) -> RangeDigest:
+    [found] = await state.digests("photos", [KeyRange()], before=10, buried_since=0)
+    return found
+
+
+def expected(*rows: Row) -> RangeDigest:
+    buried = sum(one.deleted for one in rows)
+    return RangeDigest(len(rows) - buried, buried, sum(map(fingerprint_of, rows)) % MODULUS)
 
 
 async def test_a_migration_that_fails_leaves_nothing_behind(

@@ -1,14 +1,20 @@
-"""How two sites differ on a key: a pure judgement."""
+"""How two sites differ on a key: a pure judgement. And how a row is told to another site."""
 
 import pytest
 
-from backends.model import Facts, Row, Version
-from reconcile.compare import Kind, kind_of
-from replication.messages import Listed, RangeDigest
-from replication.ranges import digest_of, joined
+from backends.fingerprint import MODULUS, fingerprint_of
+from backends.model import COUNTER_BITS, Facts, KeyRange, RangeDigest, Row, Version
+from reconcile.compare import NEVER, Kind, kind_of
+from replication.messages import Listed
+from replication.ranges import digest_with, joined, listed
+
+
+def gone(milliseconds: int, site: str = "east") -> Listed:
+    return Listed("cat", str(Version(milliseconds << COUNTER_BITS, site)), deleted=True)
+
 
 CAT = Listed("cat", "1-east", "etag", 3)
-GONE = Listed("cat", "2-east", deleted=True)
+GONE = gone(20)
 
 
 @pytest.mark.parametrize(
@@ -18,7 +24,7 @@ GONE = Listed("cat", "2-east", deleted=True)
         (CAT, CAT, None),
         (GONE, None, None),
         (None, GONE, None),
-        (GONE, Listed("cat", "3-west", deleted=True), None),
+        (GONE, gone(30, "west"), None),
         (CAT, None, Kind.ONLY_HERE),
         (None, CAT, Kind.MISSING),
         (CAT, GONE, Kind.TOMBSTONE),
@@ -26,20 +32,50 @@ GONE = Listed("cat", "2-east", deleted=True)
         (CAT, Listed("cat", "2-west", "etag", 3), Kind.VERSION),
         (CAT, Listed("cat", "1-east", "etag", 4), Kind.SIZE),
         (CAT, Listed("cat", "1-east", "other", 3), Kind.DIGEST),
+        (CAT, Listed("cat", "1-east", "etag", 3, shared="00"), Kind.METADATA),
     ],
 )
 def test_how_two_sites_differ(here: Listed | None, there: Listed | None, kind: Kind | None) -> None:
     assert kind_of(here, there) is kind
 
 
-def row(key: str, stamp: int, *, deleted: bool = False) -> Row:
-    return Row("photos", key, Facts(Version(stamp, "east"), etag=key), deleted=deleted)
+@pytest.mark.parametrize(
+    ("here", "there", "since", "kind"),
+    [
+        (GONE, None, 20, Kind.TOMBSTONE),
+        (None, GONE, 20, Kind.TOMBSTONE),
+        (GONE, GONE, 20, None),
+        (GONE, None, 21, None),
+        (GONE, gone(30), 20, Kind.TOMBSTONE),
+        (GONE, gone(30), 25, Kind.TOMBSTONE),
+        (GONE, gone(30), 31, None),
+        (GONE, gone(30), NEVER, None),
+        (GONE, CAT, 21, Kind.TOMBSTONE),
+    ],
+)
+def test_a_tombstone_alone_is_a_difference_while_it_is_young(
+    here: Listed | None, there: Listed | None, since: int, kind: Kind | None
+) -> None:
+    assert kind_of(here, there, buried_since=since) is kind
 
 
-def test_a_digest_forgets_the_order_and_the_tombstones_and_nothing_else() -> None:
-    one, other, gone = row("a", 1), row("b", 2), row("c", 3, deleted=True)
-    whole = digest_of([one, other])
-    assert whole == digest_of([other, gone, one]) == joined(digest_of([one]), digest_of([other]))
-    assert whole.count == 2
-    assert digest_of([one, row("b", 3)]) != whole
-    assert digest_of([]) == RangeDigest()
+def test_what_is_listed_has_the_fingerprint_of_its_row() -> None:
+    facts = Facts(Version(1, "east"), 3, "etag", "main", {"content-type": "a/b"}, {"color": "red"})
+    rows = [
+        Row("photos", "a", facts, "there"),
+        Row("photos", "b", Facts(Version(2, "east"), 3, "etag")),
+        Row("photos", "c", Facts(Version(3, "east")), deleted=True),
+    ]
+
+    digest = RangeDigest()
+    for row in rows:
+        digest = digest_with(digest, listed(row))
+
+    assert digest == RangeDigest(2, 1, sum(map(fingerprint_of, rows)) % MODULUS)
+
+
+def test_ranges_side_by_side_are_read_as_one() -> None:
+    ranges = [KeyRange("", "b"), KeyRange("b", "d"), KeyRange("e", "f"), KeyRange("f", "")]
+
+    assert joined(ranges) == [KeyRange("", "d"), KeyRange("e", "")]
+    assert joined([KeyRange("a", "")]) == [KeyRange("a", "")]

@@ -236,6 +236,67 @@ async def test_a_migration_that_fails_leaves_the_schema_as_it_was(path: Path) ->
     await again.close()
 
 
+async def test_a_migration_may_be_a_function_and_is_undone_where_it_fails(path: Path) -> None:
+    def second(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO numbers VALUES (2)")
+
+    def broken(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO numbers VALUES (3)")
+        connection.execute("INSERT INTO nowhere VALUES (1)")
+
+    await Database(path, [TABLE, second]).close()
+    with pytest.raises(Unavailable):
+        Database(path, [TABLE, second, broken])
+
+    again = Database(path, [TABLE, second])
+    assert numbers(again) == [2]
+    await again.close()
+
+
+async def test_a_scan_reads_in_a_thread_while_others_read_and_write(database: Database) -> None:
+    begun, go_on = Event(), Event()
+
+    def work(connection: sqlite3.Connection) -> int:
+        begun.set()
+        go_on.wait()
+        found = connection.execute("SELECT count(*) FROM numbers").fetchone()
+        return int(found[0])
+
+    scan = asyncio.create_task(database.scan(work))
+    await asyncio.to_thread(begun.wait)
+    await database.write(insert(1))
+    assert numbers(database) == [1]
+    go_on.set()
+
+    assert await scan == 1
+
+
+async def test_a_scan_of_what_is_not_there_is_unavailable(database: Database) -> None:
+    with pytest.raises(Unavailable, match="nowhere"):
+        await database.scan(statement("SELECT 1 FROM nowhere"))
+
+
+async def test_close_waits_for_a_scan_that_was_given_up(path: Path) -> None:
+    database = Database(path, [TABLE], durable=False)
+    begun, go_on = Event(), Event()
+
+    def work(connection: sqlite3.Connection) -> int:
+        begun.set()
+        go_on.wait()
+        return connection.execute("SELECT 1").fetchall() == [(1,)]
+
+    scan = asyncio.create_task(database.scan(work))
+    await asyncio.to_thread(begun.wait)
+    scan.cancel()
+    closing = asyncio.create_task(database.close())
+    await asyncio.sleep(0)
+    go_on.set()
+
+    await closing
+    with pytest.raises(asyncio.CancelledError):
+        await scan
+
+
 def test_a_file_that_is_no_database_is_corrupt(path: Path) -> None:
     path.write_bytes(b"this is not a database, it is a text" * 100)
 

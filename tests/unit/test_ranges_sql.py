@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from backends.ranges import key_range, successor
+from backends.ranges import key_range, range_of, successor
 
 LAST = "\U0010ffff"
 EDGES = st.sampled_from("\x00\x01a\x7f\u0080\ud7ff\ue000\uffff\U00010000\U0010fffe\U0010ffff")
@@ -57,3 +57,13 @@ def test_the_successor_is_the_lowest_text_above_all_with_the_prefix(
 
 def test_a_range_may_be_of_another_column() -> None:
     assert key_range("a", "", "name") == ("name >= ? AND name < ?", ("a", "b"))
+
+
+@given(text=TEXTS.filter(bool), prefix=TEXTS)
+@example(text="a", prefix="a")
+@example(text="\ud7ff" + LAST, prefix="\ue000")
+@example(text="\x00", prefix="\x00")
+def test_the_range_of_a_prefix_is_the_texts_that_begin_with_it(text: str, prefix: str) -> None:
+    after, upto = range_of(prefix)
+
+    assert (text > after and (not upto or text <= upto)) is text.startswith(prefix)

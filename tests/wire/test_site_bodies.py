@@ -47,16 +47,18 @@ class West:
         headers: Mapping[str, str],
         body: bytes = b"",
         payload: str = UNSIGNED,
+        query: str = "",
     ) -> Answer:
         named = {**headers, "x-ccs-site-id": ID, "x-ccs-protocol": str(PROTOCOL)}
         host = f"127.0.0.1:{self._client.port}"
         keys = Keys(NAME, secret_of(SECRET, NAME))
-        signed = sign(method, host, path, "", named, keys, REGION, payload=payload)
+        signed = sign(method, host, path, query, named, keys, REGION, payload=payload)
         signed["host"] = host
-        if method == "PUT":
+        if method in {"PUT", "POST"}:
             signed.setdefault("content-length", str(len(body)))
         lines = "".join(f"{name}: {value}\r\n" for name, value in signed.items())
-        return self._client.raw(f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode() + body)
+        target = f"{path}?{query}" if query else path
+        return self._client.raw(f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode() + body)
 
     def tell(self, path: str, text: bytes) -> None:
         facts = to_header(facts_of(text, version()))

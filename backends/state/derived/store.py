@@ -25,8 +25,10 @@ from backends.model import (
     Event,
     Facts,
     Intent,
+    KeyRange,
     Part,
     Precondition,
+    RangeDigest,
     Row,
     Upload,
     Version,
@@ -42,6 +44,7 @@ from backends.storage.reserved import is_reserved, require_free
 
 AT_ONCE: Final = 16
 NO_EVENTS: Final = "a gateway without state has no events"
+NO_RANGES: Final = "a gateway without state has no index of what it holds"
 
 
 class DerivedState:
@@ -130,11 +133,20 @@ class DerivedState:
         async with aclosing(entries) as found:
             return [entry if entry.owner else entry._replace(owner=owner) async for entry in found]
 
-    async def inventory(self, bucket: str, *, after: str, limit: int) -> list[Row]:
+    async def inventory(self, bucket: str, *, after: str, limit: int, upto: str = "") -> list[Row]:
         """What is there; a storage remembers no deletes."""
-        entries = await self.page(bucket, prefix="", after=after, limit=limit)
+        page = await self.page(bucket, prefix="", after=after, limit=limit)
+        entries = [entry for entry in page if not upto or entry.key <= upto]
         found = await bounded(partial(self._found, bucket), entries, at_once=AT_ONCE)
         return [row for row in found if row]
+
+    async def digests(
+        self, bucket: str, ranges: Sequence[KeyRange], *, before: int, buried_since: int
+    ) -> list[RangeDigest]:
+        raise NotSupported(NO_RANGES)
+
+    async def split(self, bucket: str, within: KeyRange, *, every: int, limit: int) -> list[str]:
+        raise NotSupported(NO_RANGES)
 
     async def begin(
         self,

@@ -98,13 +98,27 @@ class Collection:
         limit: int = 0,
         fields: Sequence[str] | None = None,
         hint: Order | None = None,
+        skip: int = 0,
     ) -> list[Document]:
         """The first documents that fit, in one answer where they go into one. 0 is all."""
         found = self._collection.find(
-            of, fields, sort=list(order), limit=limit, batch_size=limit, hint=hint and list(hint)
+            of,
+            fields,
+            sort=list(order),
+            skip=skip,
+            limit=limit,
+            batch_size=limit,
+            hint=hint and list(hint),
         )
         with translated(self._options):
             return await found.to_list(None)
+
+    async def total(self, of: Filter, sums: Filter, hint: Order) -> Document:
+        """Sums over the documents that fit, by name; nothing where none does."""
+        stages: list[Filter] = [{"$match": of}, {"$group": {"_id": None, **sums}}]
+        with translated(self._options):
+            found = await self._collection.aggregate(stages, hint=dict(hint)).to_list(None)
+        return found[0] if found else {}
 
     async def insert(self, document: Document) -> bool:
         """False where there is one of the same key."""

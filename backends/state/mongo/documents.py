@@ -12,6 +12,7 @@ from typing import Any, Final
 from bson import ObjectId
 from msgspec import Struct, json
 
+from backends.fingerprint import fingerprint_of
 from backends.model import Checksum, Entry, Event, Facts, Intent, Row, Upload, Version
 from backends.state.mongo.connection import Document
 
@@ -20,6 +21,7 @@ INTENT: Final = json.Decoder(Intent)
 UPLOAD: Final = json.Decoder(Upload)
 EVENT: Final = json.Decoder(Event)
 ENCODER: Final = json.Encoder()
+HALF: Final = 32
 NO_CHECKSUM: Final = Checksum("", "")
 ENTRY: Final = ("stamp", "size", "etag", "owner", "storage_class", "algorithm", "checksum_kind")
 FIELDS: Final = ("live", "tombstone", "intents", "uploads", "events", "discards", "ended")
@@ -105,7 +107,7 @@ def fields_of(key: Key) -> Document:
     """The fields of the key's document that are not empty."""
     written = {
         "live": _live_fields(key.live) if key.live else None,
-        "tombstone": _buried_fields(key.tombstone) if key.tombstone else None,
+        "tombstone": _buried_fields(key, key.tombstone) if key.tombstone else None,
         "intents": [
             {**_version_fields(one.version), "expires": one.expires, "intent": text_of(one)}
             for one in key.intents
@@ -170,7 +172,18 @@ def inventory_row(document: Document) -> Row:
     bucket, key = parted(document["_id"])
     if live := document.get("live"):
         return row_of(bucket, key, live)
-    return Row(bucket, key, Facts(_version_of(document["tombstone"])), deleted=True)
+    return tombstone_of(bucket, key, _version_of(document["tombstone"]))
+
+
+def tombstone_of(bucket: str, key: str, version: Version) -> Row:
+    """The row of a deleted key."""
+    return Row(bucket, key, Facts(version), deleted=True)
+
+
+def fingerprint_fields(row: Row) -> dict[str, int]:
+    """Its fingerprint in halves: the server's sum of whole ones would not be exact."""
+    high, low = divmod(fingerprint_of(row), 1 << HALF)
+    return {"low": low, "high": high}
 
 
 def text_of(noun: Struct) -> str:
@@ -192,11 +205,17 @@ def _live_fields(live: Live) -> dict[str, Any]:
         "checksum_kind": checksum.kind.value if checksum.algorithm else "",
         "locator": live.row.locator,
         "facts": text_of(facts),
+        **fingerprint_fields(live.row),
     }
 
 
-def _buried_fields(buried: Buried) -> dict[str, Any]:
-    return {**_version_fields(buried.version), "since": buried.since}
+def _buried_fields(key: Key, buried: Buried) -> dict[str, Any]:
+    row = tombstone_of(key.bucket, key.key, buried.version)
+    return {
+        **_version_fields(buried.version),
+        "since": buried.since,
+        **fingerprint_fields(row),
+    }
 
 
 def _buried_of(fields: Document) -> Buried:

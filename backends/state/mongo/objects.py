@@ -7,7 +7,16 @@ from typing import Final, NamedTuple
 from bson import ObjectId
 
 from backends.errors import BucketNotFound, NotFound
-from backends.model import UNCONDITIONAL, Entry, Event, Intent, Precondition, Row, Version
+from backends.model import (
+    UNCONDITIONAL,
+    Entry,
+    Event,
+    Intent,
+    KeyRange,
+    Precondition,
+    Row,
+    Version,
+)
 from backends.ranges import successor
 from backends.state.mongo import decisions
 from backends.state.mongo.decisions import Wish, Write, require_bucket
@@ -71,11 +80,11 @@ class ObjectCollection(OutboxCollection):
         )
         return list(map(entry_of, found))
 
-    async def inventory(self, bucket: str, *, after: str, limit: int) -> list[Row]:
+    async def inventory(self, bucket: str, *, after: str, limit: int, upto: str = "") -> list[Row]:
         bucket_id = await self._require_bucket(bucket)
         has_row = [{"live.bucket": bucket_id}, {"tombstone": {"$exists": True}}]
         found = await self._keys.collection.many(
-            {"_id": keys_of(bucket, "", after), "$or": has_row},
+            {"_id": keys_within(bucket, KeyRange(after, upto)), "$or": has_row},
             limit=limit,
             fields=OF_ROW,
             hint=(("_id", 1),),
@@ -220,6 +229,12 @@ def keys_of(bucket: str, prefix: str, after: str) -> dict[str, str]:
     low = {"$gte": first} if first > above else {"$gt": above}
     end = successor(first)
     return {**low, "$lt": end} if end else low
+
+
+def keys_within(bucket: str, within: KeyRange) -> dict[str, str]:
+    """The range of documents of those keys."""
+    keys = keys_of(bucket, "", within.after)
+    return keys | {"$lte": id_of(bucket, within.upto)} if within.upto else keys
 
 
 def untold(_: Version) -> None:

@@ -55,7 +55,20 @@ FIRST: Final = (
 )
 # That of `tombstone.stamp` stays for tombstones of the release before, which have no `since`.
 ARRIVALS: Final = (Index("keys", (("tombstone.since", 1),), "tombstone.since"),)
-MIGRATIONS: Final = (FIRST, ARRIVALS)
+# All that ranges are compared by. Of rows of the release before, `ranges` takes the fingerprints.
+FINGERPRINTS: Final = (
+    Index(
+        "keys",
+        (("live.bucket", 1), ("_id", 1), ("live.stamp", 1), ("live.low", 1), ("live.high", 1)),
+        "live.bucket",
+    ),
+    Index(
+        "keys",
+        (("_id", 1), ("tombstone.stamp", 1), ("tombstone.low", 1), ("tombstone.high", 1)),
+        "tombstone.stamp",
+    ),
+)
+MIGRATIONS: Final = (FIRST, ARRIVALS, FINGERPRINTS)
 
 
 async def status(options: MongoOptions) -> SchemaStatus:

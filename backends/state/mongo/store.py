@@ -13,13 +13,14 @@ from backends.state.mongo.documents import text_of
 from backends.state.mongo.leftovers import LeftoverCollection
 from backends.state.mongo.objects import ObjectCollection
 from backends.state.mongo.options import MongoOptions
+from backends.state.mongo.ranges import RangeCollection
 from backends.state.mongo.schema import bring_up, require_current
 from backends.state.mongo.uploads import UploadCollection
 
 KEY: Final = json.Decoder(AccessKey)
 
 
-class MongoState(ObjectCollection, UploadCollection, LeftoverCollection):
+class MongoState(ObjectCollection, RangeCollection, UploadCollection, LeftoverCollection):
     """A StateStore in one database of a MongoDB deployment, shared by any number of processes."""
 
     @classmethod

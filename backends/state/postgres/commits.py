@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from asyncpg import Record
 
+from backends.fingerprint import fingerprint_of
 from backends.model import UNCONDITIONAL, Event, Intent, Precondition, Row, Version
 from backends.state.postgres.connections import Connections
 from backends.state.postgres.locks import Locks
@@ -13,7 +14,7 @@ from backends.state.postgres.relocations import RelocationTable
 from backends.state.postgres.writing import DONE, locks_of, require_done
 from backends.state.protocol import Committed
 
-SETTLE: Final = f"SELECT * FROM settle({', '.join(f'${number}' for number in range(1, 27))})"
+SETTLE: Final = f"SELECT * FROM settle({', '.join(f'${number}' for number in range(1, 28))})"
 BURY: Final = f"SELECT * FROM bury({', '.join(f'${number}' for number in range(1, 16))})"
 NOT_YET: Final = Version(0, "")
 
@@ -42,6 +43,7 @@ class Settled(NamedTuple):
     none_match: str
     upload: bytes | None
     overwrote: bool
+    fingerprint: int
 
 
 class Buried(NamedTuple):
@@ -88,6 +90,7 @@ class CommitTable(RelocationTable):
             condition.none_match,
             upload.encode() or None,
             overwrote,
+            fingerprint_of(row),
         )
         outcome, locator, facts = await self._settling.ask(settled)
         require_done(outcome, row.bucket, row.key, condition=condition, facts=facts, intent=intent)

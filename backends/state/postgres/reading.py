@@ -9,7 +9,13 @@ from backends.errors import NotFound
 from backends.model import Entry, Row
 from backends.state.postgres.connections import Connections
 from backends.state.postgres.locks import Locks
-from backends.state.postgres.records import columns, names_above, row_of, tombstone_of
+from backends.state.postgres.records import (
+    BEHIND_ALL,
+    columns,
+    names_above,
+    row_of,
+    tombstone_of,
+)
 from backends.state.postgres.tables import Tables, no_bucket
 
 FIND: Final = """
@@ -40,10 +46,10 @@ PAGE: Final = """
 # Two runs, each in order. The server would sort both tables to make them one.
 INVENTORY: Final = """
     (SELECT key, locator, facts, stamp, site FROM objects
-        WHERE bucket = $1 AND key > $2 ORDER BY key LIMIT $3)
+        WHERE bucket = $1 AND key > $2 AND key <= $3 ORDER BY key LIMIT $4)
     UNION ALL
     (SELECT key, NULL, NULL, stamp, site FROM tombstones
-        WHERE bucket = $1 AND key > $2 ORDER BY key LIMIT $3)"""
+        WHERE bucket = $1 AND key > $2 AND key <= $3 ORDER BY key LIMIT $4)"""
 
 
 class ReadTable(Tables):
@@ -81,8 +87,10 @@ class ReadTable(Tables):
             await self._require_bucket(bucket)
         return [Entry(key.decode(), *rest) for key, *rest in found]
 
-    async def inventory(self, bucket: str, *, after: str, limit: int) -> list[Row]:
-        found = await self._connections.read(INVENTORY, bucket.encode(), after.encode(), limit)
+    async def inventory(self, bucket: str, *, after: str, limit: int, upto: str = "") -> list[Row]:
+        found = await self._connections.read(
+            INVENTORY, bucket.encode(), after.encode(), upto.encode() or BEHIND_ALL, limit
+        )
         if not found:
             await self._require_bucket(bucket)
         return [_listed(bucket, *record) for record in sorted(found, key=_key)[:limit]]

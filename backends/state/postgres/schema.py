@@ -10,6 +10,7 @@ from typing import Final
 from backends.errors import NotSupported
 from backends.state.postgres.arrivals import ARRIVALS
 from backends.state.postgres.connections import Connection, Connections
+from backends.state.postgres.fingerprints import FINGERPRINTS
 from backends.state.postgres.first_commits import COMMITS
 from backends.state.postgres.first_others import OTHERS
 from backends.state.postgres.first_promises import PROMISES, SHARED
@@ -25,6 +26,7 @@ MIGRATIONS: Final[Sequence[str]] = (
     REPLICA_PROMISES,
     RELOCATING,
     ARRIVALS,
+    FINGERPRINTS,
 )
 # Of the catalog itself: what is known of names (to_regclass) may be older than the lock.
 SCHEMA: Final = "SELECT 1 FROM pg_namespace WHERE nspname = $1"

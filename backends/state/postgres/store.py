@@ -16,6 +16,7 @@ from backends.state.postgres.locks import Locks
 from backends.state.postgres.options import PostgresOptions
 from backends.state.postgres.outbox import OutboxTable
 from backends.state.postgres.promises import PromiseTable
+from backends.state.postgres.ranges import RangeTable
 from backends.state.postgres.reading import ReadTable
 from backends.state.postgres.records import ENCODER
 from backends.state.postgres.schema import prepare
@@ -30,7 +31,14 @@ PUT_KEY: Final = (
 
 
 class PostgresState(
-    BucketTable, ReadTable, PromiseTable, CommitTable, UploadTable, LeftoverTable, OutboxTable
+    BucketTable,
+    ReadTable,
+    RangeTable,
+    PromiseTable,
+    CommitTable,
+    UploadTable,
+    LeftoverTable,
+    OutboxTable,
 ):
     """A StateStore in one schema of a database, shared by all processes of a site."""
 

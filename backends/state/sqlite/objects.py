@@ -6,12 +6,14 @@ from itertools import islice
 from typing import Final
 
 from backends.errors import NotFound
+from backends.fingerprint import fingerprint_of
 from backends.model import UNCONDITIONAL, Entry, Event, Facts, Intent, Precondition, Row
 from backends.preconditions import require
 from backends.ranges import key_range
 from backends.state.protocol import Committed
 from backends.state.sqlite.promises import PromiseTable
 from backends.state.sqlite.records import (
+    ABOVE_ALL,
     ENCODER,
     LIVE,
     NEWEST,
@@ -33,8 +35,7 @@ from backends.state.sqlite.records import (
 PAGE: Final = (
     "SELECT key, stamp, size, etag, owner, storage_class, algorithm, checksum_kind FROM objects"
 )
-LIVE_ABOVE: Final = "FROM objects WHERE bucket = ? AND key > ? ORDER BY key LIMIT ?"
-BURIED_ABOVE: Final = "FROM tombstones WHERE bucket = ? AND key > ? ORDER BY key LIMIT ?"
+WITHIN: Final = "WHERE bucket = ? AND key > ? AND key <= ? ORDER BY key LIMIT ?"
 
 
 class ObjectTable(PromiseTable):
@@ -64,11 +65,11 @@ class ObjectTable(PromiseTable):
             self._require_bucket(bucket)
         return list(map(Entry._make, found))
 
-    async def inventory(self, bucket: str, *, after: str, limit: int) -> list[Row]:
+    async def inventory(self, bucket: str, *, after: str, limit: int, upto: str = "") -> list[Row]:
         self._require_bucket(bucket)
-        range_of = (bucket, after, limit)
-        live = self._database.read(f"SELECT key, locator, facts {LIVE_ABOVE}", range_of)
-        buried = self._database.read(f"SELECT key, stamp, site {BURIED_ABOVE}", range_of)
+        within = (bucket, after, upto or ABOVE_ALL, limit)
+        live = self._database.read(f"SELECT key, locator, facts FROM objects {WITHIN}", within)
+        buried = self._database.read(f"SELECT key, stamp, site FROM tombstones {WITHIN}", within)
         rows = merge(
             (row_of(bucket, key, record) for key, *record in live),
             (tombstone_of(bucket, *record) for record in buried),
@@ -171,8 +172,8 @@ class ObjectTable(PromiseTable):
         connection.execute(f"DELETE FROM objects {OF_KEY}", of_key)
         if row.deleted:
             connection.execute(
-                "INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?, ?, ?)",
-                (*of_key, row.version.stamp, row.version.site, self._now()),
+                "INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?, ?, ?, ?)",
+                (*of_key, row.version.stamp, row.version.site, self._now(), fingerprint_of(row)),
             )
         else:
             connection.execute(f"DELETE FROM tombstones {OF_KEY}", of_key)

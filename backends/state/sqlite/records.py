@@ -7,12 +7,15 @@ from typing import Any, Final
 from msgspec import json
 
 from backends.errors import BucketNotFound, Unavailable, UploadNotFound
+from backends.fingerprint import fingerprint_of
 from backends.model import Checksum, Facts, Intent, Precondition, Row, Version
 from backends.preconditions import require
 
 FACTS: Final = json.Decoder(Facts)
 ENCODER: Final = json.Encoder()
 NO_CHECKSUM: Final = Checksum("", "")
+
+ABOVE_ALL: Final = b""  # SQLite orders blobs above all texts
 
 OF_KEY: Final = "WHERE bucket = ? AND key = ?"
 OF_VERSION: Final = f"{OF_KEY} AND stamp = ? AND site = ?"
@@ -22,7 +25,7 @@ NEWEST: Final = (
     f" UNION ALL SELECT NULL, NULL, stamp, site FROM tombstones {OF_KEY}"
     " ORDER BY stamp DESC, site DESC LIMIT 1"
 )
-STORE: Final = "INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+STORE: Final = "INSERT INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 def row_of(bucket: str, key: str, record: Sequence[Any]) -> Row:
@@ -60,6 +63,7 @@ def record_of(row: Row) -> tuple[Any, ...]:
         checksum.kind.value if checksum.algorithm else "",
         row.locator,
         ENCODER.encode(facts),
+        fingerprint_of(row),
     )
 
 

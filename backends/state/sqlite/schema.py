@@ -11,7 +11,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from backends.database import neutral_errors
+from msgspec import json
+
+from backends.database import Migration, neutral_errors
+from backends.fingerprint import fingerprint_of
+from backends.model import Facts, Row, Version
 from backends.state.schema import SchemaStatus
 
 FIRST: Final = """
@@ -83,7 +87,33 @@ DROP INDEX tombstones_by_age;
 CREATE INDEX tombstones_by_arrival ON tombstones (since);
 """
 
-MIGRATIONS: Final = (FIRST, STORAGES, ARRIVALS)
+# The index holds all that ranges are compared by; tombstones are small enough to be read as such.
+FINGERPRINTS: Final = (
+    "ALTER TABLE objects ADD COLUMN fingerprint INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE tombstones ADD COLUMN fingerprint INTEGER NOT NULL DEFAULT 0",
+    "UPDATE objects SET fingerprint = object_fingerprint(key, facts)",
+    "UPDATE tombstones SET fingerprint = tombstone_fingerprint(key, stamp, site)",
+    "CREATE INDEX objects_by_fingerprint ON objects (bucket, key, stamp, fingerprint)",
+)
+
+
+def take_fingerprints(connection: sqlite3.Connection) -> None:
+    """Of rows that a release wrote that took none."""
+    connection.create_function("object_fingerprint", 2, _of_object, deterministic=True)
+    connection.create_function("tombstone_fingerprint", 3, _of_tombstone, deterministic=True)
+    for statement in FINGERPRINTS:
+        connection.execute(statement)
+
+
+def _of_object(key: str, facts: bytes) -> int:
+    return fingerprint_of(Row("", key, json.decode(facts, type=Facts)))
+
+
+def _of_tombstone(key: str, stamp: int, site: str) -> int:
+    return fingerprint_of(Row("", key, Facts(Version(stamp, site)), deleted=True))
+
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (FIRST, STORAGES, ARRIVALS, take_fingerprints)
 
 
 def status(path: Path) -> SchemaStatus:

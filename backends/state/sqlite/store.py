@@ -14,6 +14,7 @@ from backends.state.sqlite.buckets import BucketTable
 from backends.state.sqlite.leftovers import LeftoverTable
 from backends.state.sqlite.objects import ObjectTable
 from backends.state.sqlite.outbox import OutboxTable
+from backends.state.sqlite.ranges import RangeTable
 from backends.state.sqlite.records import ENCODER
 from backends.state.sqlite.schema import MIGRATIONS
 from backends.state.sqlite.uploads import UploadTable
@@ -21,7 +22,7 @@ from backends.state.sqlite.uploads import UploadTable
 KEY: Final = json.Decoder(AccessKey)
 
 
-class SQLiteState(BucketTable, ObjectTable, UploadTable, LeftoverTable, OutboxTable):
+class SQLiteState(BucketTable, ObjectTable, RangeTable, UploadTable, LeftoverTable, OutboxTable):
     """A StateStore in one file. Reads are inline, writes grouped; see `backends.database`."""
 
     @classmethod
