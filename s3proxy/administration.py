@@ -6,6 +6,7 @@ from typing import Final
 
 from backends.state.protocol import StateStore
 from reconcile.ledger import Ledger
+from reconcile.standing import Standings
 from reconcile.verification import Verifications
 from replication.documents import OWN, Documents
 from replication.federation import Federation
@@ -42,6 +43,7 @@ async def admin_of(
     jobs: Ledger | None = None,
     federation: Federation | None = None,
     verifications: Verifications | None = None,
+    standings: Standings | None = None,
 ) -> Application | None:
     """The application of the admin listener, unless it is turned off."""
     if not settings.admin.enabled:
@@ -59,6 +61,7 @@ async def admin_of(
             jobs=jobs,
             federation=federation,
             verifications=verifications,
+            standings=standings,
         )
     )
 

@@ -146,7 +146,7 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
         if relay:
             await relay.subscribe()
         async with federated(settings, state, rules.store, rules.objects, rules.replicas) as sites:
-            jobs = await reconciling_of(state, {})
+            jobs = await reconciling_of(settings, state, sites)
             works = works_of(settings, rules, relay, sites, jobs)
             async with workers.running(works):
                 watch(metrics, rules, relay, sites, jobs)
@@ -228,6 +228,7 @@ async def serving(
             jobs.ledger if jobs else None,
             sites.federation if sites else None,
             sites.verifications if sites else None,
+            jobs.standings if jobs and sites else None,
         ),
         site=Endpoint(sites.surface, Wire(region=REGION), metrics) if sites else None,
     )

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError, model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from s3proxy.events_config import Events
+from s3proxy.reconcile_config import Reconcile
 from s3proxy.section import Certified, Section
 from s3proxy.sites_config import Sites
 from s3proxy.state_config import State
@@ -104,6 +105,7 @@ class Settings(BaseSettings):
     s3: S3 = S3()
     site: Site = Site()
     sites: Sites = Sites()
+    reconcile: Reconcile = Reconcile()
     log: Log = Log()
 
     @model_validator(mode="after")

@@ -29,6 +29,7 @@ from replication.topology import BUCKETS, BucketFacts, SiteState, group_of, site
 from replication.wire import Caller, LinkOptions
 from s3proxy.config import Settings
 from s3proxy.events import log_of
+from s3proxy.gateway.alignment import Alignment
 from s3proxy.gateway.bucket_replicas import BucketReplicas
 from s3proxy.gateway.homes import HomedObjects
 from s3proxy.gateway.objects import Objects
@@ -37,6 +38,7 @@ from s3proxy.gateway.replicas import Replicas
 from s3proxy.gateway.replication import Replication
 from s3proxy.gateway.restores import Restores
 from s3proxy.gateway.restoring import RestoringObjects
+from s3proxy.gateway.shared_documents import SharedDocuments
 from s3proxy.s3.services import Services
 from s3proxy.sites.services import SiteServices
 from s3proxy.sites.surface import SiteSurface
@@ -53,6 +55,8 @@ class Federated:
     """The parts that face other sites."""
 
     link: Link
+    push: Push
+    alignment: Alignment
     shared: Documents
     federation: Federation
     replication: Replication
@@ -150,6 +154,7 @@ def parts_of(
     reads = RemoteReads(shared, sites.remote_read)
     looks = sites.remote_read != OFF
     buckets = BucketReplicas(state, store, shared, placement_of(settings), remote, looks=looks)
+    documents = SharedDocuments(shared, buckets, replicator.refresh)
     services = SiteServices(
         name=caller.name,
         id=caller.id,
@@ -159,8 +164,7 @@ def parts_of(
         shared=shared,
         replicas=replicas,
         objects=objects,
-        buckets=buckets,
-        changed=replicator.refresh,
+        documents=documents,
         body_timeout=settings.server.body_seconds,
     )
     group = group_of if embedded else lambda _: RELAY
@@ -172,6 +176,8 @@ def parts_of(
     restores = Restores(replicas)
     return Federated(
         link,
+        push,
+        Alignment(replicas, objects, documents, buckets),
         shared,
         federation,
         replication,

@@ -1,34 +1,88 @@
 """The jobs of a gateway: which kinds of work there are, over what it has open."""
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 from backends.state.derived import DerivedState
 from backends.state.protocol import StateStore
+from reconcile.apply import Applier
+from reconcile.drill import Drill
 from reconcile.jobs import Work
 from reconcile.ledger import Ledger
+from reconcile.reconciliation import Reconciliation
 from reconcile.runner import Runner
+from reconcile.schedule import Recurring, Schedule
+from reconcile.standing import Standings
+from reconcile.walk import Walk
 from replication.documents import OWN, Documents
+from s3proxy.config import Settings
+from s3proxy.federated import Federated
+from s3proxy.reconcile_config import HOUR, MINUTE
+
+SECOND = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciling:
-    """The jobs there are, and what runs them."""
+    """The jobs there are, what runs them, and what starts some by itself."""
 
     ledger: Ledger
     runner: Runner
+    schedule: Schedule
+    standings: Standings
 
     def works(self) -> list[Coroutine[Any, Any, None]]:
         """What goes on beside the requests."""
-        return [self.runner.run()]
+        return [self.runner.run(), self.schedule.run()]
 
 
-async def reconciling_of(state: StateStore, works: Mapping[str, Work]) -> Reconciling | None:
+async def reconciling_of(
+    settings: Settings, state: StateStore, sites: Federated | None
+) -> Reconciling | None:
     """The parts over one state, in which jobs are kept; None where there is no state."""
     if isinstance(state, DerivedState):
         return None
     own = Documents(state, OWN)
     await own.prepare()
+    standings = Standings(own)
+    works = {work.kind: work for work in works_between(settings, state, sites, standings)}
     ledger = Ledger(own, works)
-    return Reconciling(ledger, Runner(state, ledger, works))
+    return Reconciling(
+        ledger,
+        Runner(state, ledger, works),
+        Schedule(state, ledger, recurring_of(settings, sites)),
+        standings,
+    )
+
+
+def works_between(
+    settings: Settings, state: StateStore, sites: Federated | None, standings: Standings
+) -> list[Work]:
+    """What is done with other sites; nothing where there are none."""
+    if sites is None:
+        return []
+    home = settings.site.name
+    walk = Walk(
+        home,
+        state,
+        sites.link,
+        lambda: sites.replicator.topology,
+        keep=int(settings.state.tombstone_hours * HOUR * SECOND) // 2,
+    )
+    applier = Applier(home, state, sites.alignment, sites.push, walk.client)
+    return [Reconciliation(home, walk, applier, standings), Drill(home, state, walk)]
+
+
+def recurring_of(settings: Settings, sites: Federated | None) -> list[Recurring]:
+    """What starts by itself, as the settings ask."""
+    wanted = settings.reconcile
+    found = []
+    if wanted.verify_minutes and sites:
+        order = {"max_deletes": wanted.max_deletes}
+        every = wanted.verify_minutes * MINUTE
+        found.append(Recurring("reconcile", every, order, dry_run=not wanted.heal))
+    if wanted.scrub_hours:
+        order_of_scrub = {"deep": wanted.scrub_deep}
+        found.append(Recurring("scrub", wanted.scrub_hours * HOUR, order_of_scrub))
+    return found

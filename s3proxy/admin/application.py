@@ -11,6 +11,7 @@ from s3proxy.admin.resources import (
     buckets,
     dead_letters,
     health,
+    in_sync,
     jobs,
     keys,
     operators,
@@ -37,6 +38,7 @@ RESOURCES: Final = (
     pending,
     dead_letters,
     verification,
+    in_sync,
     rules,
     jobs,
 )

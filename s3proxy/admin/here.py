@@ -6,6 +6,7 @@ from fastapi import Depends, Request
 
 from backends.errors import Refused
 from reconcile.ledger import Ledger
+from reconcile.standing import Standings
 from reconcile.verification import Verifications
 from replication.federation import Federation
 from s3proxy.admin.services import Services
@@ -42,6 +43,13 @@ def _jobs(here: Here) -> Ledger:
     return here.jobs
 
 
+def _standings(here: Here) -> Standings:
+    if here.standings is None:
+        raise Refused(ALONE)
+    return here.standings
+
+
 Sites = Annotated[Federation, Depends(_federation)]
 Verifying = Annotated[Verifications, Depends(_verifications)]
 Jobs = Annotated[Ledger, Depends(_jobs)]
+InSync = Annotated[Standings, Depends(_standings)]

@@ -7,6 +7,7 @@ from typing import Any
 from backends.errors import BackendError
 from backends.state.protocol import StateStore
 from reconcile.ledger import Ledger
+from reconcile.standing import Standings
 from reconcile.verification import Verifications
 from replication.federation import Federation
 from s3proxy.admin.operators import Operators
@@ -30,7 +31,7 @@ class Storage:
 class Services:
     """`configuration` has no secrets in it.
 
-    Without state there are no `jobs`; a site that has no others has neither of the last.
+    Without state there are no `jobs`; a site that has no others has none of the last.
     """
 
     operators: Operators
@@ -42,6 +43,7 @@ class Services:
     jobs: Ledger | None = None
     federation: Federation | None = None
     verifications: Verifications | None = None
+    standings: Standings | None = None
 
 
 async def fault_of(check: Check) -> str:

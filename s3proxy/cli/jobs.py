@@ -65,18 +65,23 @@ def followed(remote: Remote, job: Any, *, detach: bool) -> None:
     if detach:
         out.print(job["id"], markup=False)
         return
-    ended(_at_rest(remote, job))
+    ended(at_rest(remote, job))
 
 
 def ended(job: Any) -> None:
     """Tell how a job ended, by exit code too."""
     tell(job)
+    require_done(job)
+    if job["outcome"] == "differences":
+        raise typer.Exit(DIFFERENT)
+
+
+def require_done(job: Any) -> None:
+    """Return if the job did not fail. Refused."""
     if job["standing"] == "failed":
         raise Refused(
             f"{job['id']} failed: {job['error']}; `ccs reconcile resume {job['id']}` goes on"
         )
-    if job["outcome"] == "differences":
-        raise typer.Exit(DIFFERENT)
 
 
 def tell(job: Any) -> None:
@@ -117,7 +122,7 @@ def finding_row(finding: Any) -> list[str]:
     return [escape(str(finding.get(name, ""))) for name in names]
 
 
-def _at_rest(remote: Remote, job: Any) -> Any:
+def at_rest(remote: Remote, job: Any) -> Any:
     """The job when it does not go on by itself, shown live meanwhile."""
     columns = (
         SpinnerColumn(),

@@ -12,6 +12,7 @@ from s3proxy.cli import (
     buckets,
     databases,
     demo,
+    disasters,
     events,
     keys,
     operators,
@@ -44,6 +45,7 @@ commands.add_typer(operators.commands, name="operator")
 commands.add_typer(sites.commands, name="site")
 commands.add_typer(buckets.commands, name="bucket")
 commands.add_typer(reconcile.commands, name="reconcile")
+commands.add_typer(disasters.commands, name="dr")
 commands.add_typer(events.commands, name="events")
 commands.add_typer(states.commands, name="state")
 commands.add_typer(databases.commands, name="db")

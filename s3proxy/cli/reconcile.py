@@ -69,6 +69,24 @@ def start(
     followed(remote, job, detach=detach)
 
 
+@commands.command("status")
+def status(
+    site: Annotated[str, typer.Option(help="Only this site.")] = "",
+    server: Server = LOCAL,
+    operator_key: OperatorKey = "",
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Show which buckets are in sync with which sites, and when that was verified."""
+    remote = remote_of(server, operator_key, config, data)
+    table = Table("site", "bucket", "standing", "verified")
+    for one in remote.get("in-sync", site=site)["buckets"]:
+        count = one["differences"]
+        standing = f"{count} keys differ" if count else "in sync"
+        table.add_row(escape(one["site"]), escape(one["bucket"]), standing, one["verified"])
+    out.print(table)
+
+
 @commands.command("list")
 def list_jobs(
     kind: Annotated[str, typer.Option(help="Only that kind.")] = "",

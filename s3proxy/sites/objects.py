@@ -12,7 +12,6 @@ from replication.messages import (
     from_header,
     version_from,
 )
-from replication.topology import BUCKETS
 from s3proxy.gateway.incoming import Incoming
 from s3proxy.s3.ranges import parse_range
 from s3proxy.s3.request import Request
@@ -47,11 +46,7 @@ async def delete(services: SiteServices, request: Request) -> Response:
         await require_same_owner(services, request)
         return applied(await services.replicas.delete(bucket, key, version))
     _require_shared(bucket)
-    if key.startswith(BUCKETS):
-        return applied(await services.buckets.delete(key.removeprefix(BUCKETS), version))
-    buried = await services.shared.bury(key, version)
-    await services.changed()
-    return applied(buried)
+    return applied(await services.documents.delete(key, version))
 
 
 async def get(services: SiteServices, request: Request) -> Response:
@@ -97,11 +92,7 @@ async def _bytes_of(services: SiteServices, request: Request, row: Row) -> Respo
 
 async def _put_document(services: SiteServices, request: Request, facts: Facts) -> bool:
     _require_shared(request.bucket)
-    if request.key.startswith(BUCKETS):
-        return await services.buckets.put(request.key.removeprefix(BUCKETS), facts)
-    applied_now = await services.shared.apply(request.key, facts)
-    await services.changed()
-    return applied_now
+    return await services.documents.put(request.key, facts)
 
 
 def _require_shared(bucket: str) -> None:

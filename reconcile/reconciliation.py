@@ -1,0 +1,208 @@
+"""Sites made alike while traffic goes on: planned, applied, verified.
+
+Each phase walks the same way, from a checkpoint: ranges that differ, key by key. Rows newer than
+the phase's cutoff are left to replication.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct, to_builtins
+from msgspec.structs import replace
+
+from backends.bounded import bounded
+from backends.clock import milliseconds
+from backends.errors import Refused
+from reconcile.apply import Applied, Applier, Result
+from reconcile.jobs import Checkpoint, Finding, Job, Outcome, Step, checkpoint_of, order_of
+from reconcile.plan import Action, Change, finding_of
+from reconcile.standing import Standings
+from reconcile.walk import Order, Walk, Walked
+
+SETTLED: Final = 2_000
+APPLIED_A_STEP: Final = 64
+LOOKED_A_STEP: Final = 1000
+AT_ONCE: Final = 16
+PAUSES: Final = (0.0, 0.5, 2.0)  # what was rewritten is still on its way to others
+REMAINS: Final = "REMAINS"
+COPIES: Final = frozenset({Action.COPY, Action.REWRITE})
+
+
+class Phase(StrEnum):
+    """What a reconciliation is at."""
+
+    PLAN = "plan"
+    APPLY = "apply"
+    VERIFY = "verify"
+
+
+class Place(Struct, frozen=True):
+    """How far it is: up to `after` in `bucket`, of rows older than `before` (milliseconds).
+
+    `changes` and `deletes` were found in this phase, of `total` things to look at; `unlike` are
+    those of this bucket, by site.
+    """
+
+    phase: Phase = Phase.PLAN
+    bucket: str = ""
+    after: str = ""
+    before: int = 0
+    total: int = 0
+    changes: int = 0
+    deletes: int = 0
+    unlike: dict[str, int] = {}
+
+
+class Reconciliation:
+    """Work of the kind "reconcile": this site and others, both ways, or from one source."""
+
+    kind: Final = "reconcile"
+
+    def __init__(self, home: str, walk: Walk, applier: Applier, standings: Standings) -> None:
+        self._home = home
+        self._walk = walk
+        self._applier = applier
+        self._standings = standings
+
+    async def check(self, job: Job) -> None:
+        """Refused, NotFound."""
+        self._walk.sites(order_of(job, Order))
+
+    async def run(self, job: Job, checkpoint: Checkpoint) -> AsyncGenerator[Step, None]:
+        """As Work."""
+        pass_ = _Pass(self._home, self._walk, self._applier, self._standings, job)
+        place = checkpoint_of(checkpoint, Place)
+        following: Place | None = place
+        while following is not None:
+            pass_.place = await pass_.begun(following)
+            async for step in pass_.steps():
+                yield step
+            following = pass_.following()
+        outcome = Outcome.DIFFERENCES if pass_.place.changes else Outcome.ALIKE
+        yield Step(to_builtins(pass_.place), pass_.place.phase, outcome=outcome)
+
+
+class _Pass:
+    """One run of a job, at its `place`."""
+
+    def __init__(
+        self, home: str, walk: Walk, applier: Applier, standings: Standings, job: Job
+    ) -> None:
+        self._home = home
+        self._walk = walk
+        self._applier = applier
+        self._standings = standings
+        self._dry_run = job.dry_run
+        self._order = order_of(job, Order)
+        self.place = Place()
+
+    async def begun(self, place: Place) -> Place:
+        """The place, with what is settled when a phase begins."""
+        if place.before:
+            return place
+        total = place.total or await self._walk.count(self._order)
+        return replace(place, before=milliseconds() - SETTLED, total=total)
+
+    def following(self) -> Place | None:
+        """Where it goes on behind a phase; None where that was the last. Refused."""
+        place = self.place
+        if place.phase is Phase.VERIFY or self._dry_run or not place.changes:
+            return None
+        if place.phase is Phase.APPLY:
+            return Place(Phase.VERIFY)
+        self._require_few_deletes()
+        return Place(Phase.APPLY, total=place.changes)
+
+    async def steps(self) -> AsyncGenerator[Step, None]:
+        """Those of the phase, from the place on."""
+        place = self.place
+        walked = self._walk.since(self._order, place.bucket, place.after, place.before)
+        async for one in walked:
+            if one.bucket != self.place.bucket:
+                self.place = replace(self.place, bucket=one.bucket, after="", unlike={})
+            async for step in self._looked(one):
+                yield step
+            if one.is_last:
+                await self._tell(one)
+
+    async def _looked(self, walked: Walked) -> AsyncGenerator[Step, None]:
+        """Some keys a step; the last step says that all up to there is done."""
+        keys = walked.changes
+        if keys and self.place.phase is Phase.VERIFY:
+            keys = await self._walk.confirmed(self._order, walked, pauses=PAUSES)
+        elif keys and self._dry_run:
+            keys = await self._walk.confirmed(self._order, walked)
+        size = APPLIED_A_STEP if self.place.phase is Phase.APPLY else LOOKED_A_STEP
+        for at in range(0, len(keys), size):
+            yield await self._step(keys[at : at + size])
+        self.place = replace(self.place, after=walked.upto)
+        looked = 0 if self.place.phase is Phase.APPLY else walked.objects
+        yield self._told(looked)
+
+    async def _step(self, keys: Sequence[Sequence[Change]]) -> Step:
+        self._count([change for changes in keys for change in changes])
+        self.place = replace(self.place, after=keys[-1][0].key)
+        if self.place.phase is not Phase.APPLY:
+            return self._told(0, self._lines(keys))
+        self._require_few_deletes()
+        applied = await bounded(self._apply, keys, at_once=AT_ONCE)
+        done = [one for ones in applied for one in ones]
+        return self._told(len(done), [self._line(one) for one in done], _moved(done))
+
+    async def _apply(self, changes: Sequence[Change]) -> list[Applied]:
+        return await self._applier.apply(self.place.bucket, changes)
+
+    def _lines(self, keys: Sequence[Sequence[Change]]) -> list[Finding]:
+        """A plan that is applied tells when it is."""
+        if self.place.phase is Phase.PLAN and not self._dry_run:
+            return []
+        result = REMAINS if self.place.phase is Phase.VERIFY else ""
+        lines = (finding_of(self.place.bucket, one, self._home) for ones in keys for one in ones)
+        return [replace(line, result=result) for line in lines]
+
+    def _line(self, applied: Applied) -> Finding:
+        line = finding_of(self.place.bucket, applied.change, self._home)
+        return replace(line, result=applied.result, detail=applied.detail or line.detail)
+
+    def _count(self, changes: Sequence[Change]) -> None:
+        place = self.place
+        unlike = dict(place.unlike)
+        for change in changes:
+            site = change.site if change.site != self._home else change.winner
+            unlike[site] = unlike.get(site, 0) + 1
+        deletes = sum(change.removes for change in changes)
+        self.place = replace(
+            place,
+            changes=place.changes + len(changes),
+            deletes=place.deletes + deletes,
+            unlike=unlike,
+        )
+
+    def _require_few_deletes(self) -> None:
+        """Refused where more would be deleted than the order allows."""
+        if self.place.deletes > self._order.max_deletes:
+            raise Refused(
+                f"{self.place.deletes} objects would be deleted, {self._order.max_deletes} may be:"
+                " look at the report of a dry run, then raise max_deletes"
+            )
+
+    def _told(self, done: int, lines: Sequence[Finding] = (), moved: int = 0) -> Step:
+        place = self.place
+        return Step(to_builtins(place), place.phase, done, moved, place.total, tuple(lines))
+
+    async def _tell(self, walked: Walked) -> None:
+        """What was applied has to be looked at again."""
+        if self.place.phase is not Phase.APPLY and not self._order.prefix:
+            place = self.place
+            await self._standings.tell(walked.bucket, walked.sites, place.unlike, place.before)
+
+
+def _moved(applied: Sequence[Applied]) -> int:
+    """Bytes that were copied."""
+    copied = [
+        one.change.best.size
+        for one in applied
+        if one.result is Result.APPLIED and one.change.action in COPIES
+    ]
+    return sum(copied)

@@ -1,0 +1,239 @@
+"""A way through all that sites are to share: what differs, by bucket and key."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from fnmatch import fnmatchcase
+from functools import partial
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from backends.bounded import bounded
+from backends.clock import milliseconds
+from backends.errors import BucketNotFound, NotFound, Refused
+from backends.model import Row
+from backends.ranges import range_of
+from backends.state.protocol import StateStore
+from backends.state.transfer import every_bucket
+from reconcile.compare import compare
+from reconcile.holders import StateHolder
+from reconcile.plan import Change, Planner, Wants
+from replication.client import Link, SiteClient
+from replication.documents import OWN, SHARED, SYSTEM, Documents
+from replication.messages import Listed
+from replication.ranges import listed
+from replication.topology import BUCKETS, Site, SiteState, Topology
+
+CONFIRMED: Final = 1000
+AT_ONCE: Final = 16
+ALL: Final = "*"
+
+
+class Order(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be made alike: buckets and sites by names or patterns, keys by their beginning.
+
+    With a `source` only what that site has goes out. Nothing is changed where more than
+    `max_deletes` objects would be deleted.
+    """
+
+    buckets: tuple[str, ...] = (ALL,)
+    prefix: str = ""
+    sites: tuple[str, ...] = (ALL,)
+    source: str = ""
+    max_deletes: int = 1000
+
+
+class Walked(NamedTuple):
+    """All of a bucket up to the key `upto` was looked at, `objects` of ours; `is_last`: all of it.
+
+    `changes` are to be made, those of one key together, in the order of keys; between us and
+    `sites`.
+    """
+
+    bucket: str
+    upto: str
+    objects: int
+    changes: Sequence[Sequence[Change]]
+    sites: Sequence[str]
+    is_last: bool = False
+
+
+class Walk:
+    """From the site `home`. Tombstones older than `keep` milliseconds may be purged anywhere."""
+
+    def __init__(
+        self,
+        home: str,
+        state: StateStore,
+        link: Link,
+        topology: Callable[[], Topology],
+        *,
+        keep: int,
+    ) -> None:
+        self._home = home
+        self._state = state
+        self._link = link
+        self._topology = topology
+        self._keep = keep
+
+    def sites(self, order: Order) -> dict[str, SiteClient]:
+        """Those that are meant, by name. NotFound, Refused: which are not there."""
+        now = milliseconds()
+        others = {
+            name: site
+            for name, site in self._topology().sites.items()
+            if name != self._home and site.state is not SiteState.REMOVED
+        }
+        for name in (*order.sites, order.source):
+            _require_known(name, {*others, self._home})
+        chosen = [site for site in others.values() if _means(order, site, now)]
+        if order.source not in {"", self._home, *(site.name for site in chosen)}:
+            raise Refused(f"the source {order.source} is none of the sites that are to be compared")
+        if not chosen:
+            raise Refused("there is no other site to compare with: `ccs site list` shows them")
+        return {site.name: self._link.to(site.name, site.endpoint) for site in chosen}
+
+    def client(self, name: str) -> SiteClient:
+        """A site by its name. NotFound."""
+        site = self._topology().sites.get(name)
+        if site is None:
+            raise NotFound(f"there is no site {name}: `ccs site list` shows those there are")
+        return self._link.to(name, site.endpoint)
+
+    async def count(self, order: Order) -> int:
+        """How many objects of ours it has to look at."""
+        within, total = [range_of(order.prefix)], 0
+        for bucket in await self.buckets(order):
+            try:
+                found = await self._state.digests(
+                    bucket, within, before=milliseconds(), buried_since=milliseconds()
+                )
+            except BucketNotFound:
+                continue
+            total += found[0].count
+        return total
+
+    async def since(
+        self, order: Order, bucket: str, after: str, before: int, *, by_rules: bool = True
+    ) -> AsyncIterator[Walked]:
+        """From a key of a bucket on, to the end of all buckets; rows older than `before` alone.
+
+        `by_rules`: sites need not have what the rules do not send them.
+        """
+        wants = self._wants if by_rules else _everywhere
+        for name in await self.buckets(order):
+            if name >= bucket:
+                start = after if name == bucket else ""
+                walked = self._bucket(order, name, start, before, wants(name))
+                async for one in walked:
+                    yield one
+
+    async def confirmed(
+        self, order: Order, walked: Walked, *, pauses: Sequence[float] = (0.0,)
+    ) -> Sequence[Sequence[Change]]:
+        """The changes that remain when looked at once more: replication goes on meanwhile.
+
+        There is a look after each of the `pauses`, in seconds, while something remains.
+        """
+        left = walked.changes
+        for pause in pauses if len(left) <= CONFIRMED else ():
+            await asyncio.sleep(pause if left else 0)
+            looked = await bounded(partial(self._again, order, walked), left, at_once=AT_ONCE)
+            left = [changes for changes in looked if changes]
+        return left
+
+    async def _again(
+        self, order: Order, walked: Walked, changes: Sequence[Change]
+    ) -> Sequence[Change]:
+        """What is to be done about a key now."""
+        bucket, key, clients = walked.bucket, changes[0].key, self.sites(order)
+        held = {name: await _there(clients[name], bucket, key) for name in walked.sites}
+        held[self._home] = await self._here(bucket, key)
+        return self._planner(order).changes(key, held, self._wants(bucket))
+
+    async def _bucket(
+        self, order: Order, bucket: str, after: str, before: int, wants: Wants
+    ) -> AsyncIterator[Walked]:
+        clients, planner = self._sharing(order, bucket), self._planner(order)
+        pages = compare(
+            StateHolder(self._state, self._home),
+            tuple(clients.values()),
+            bucket,
+            before=before,
+            buried_since=planner.since,
+            within=range_of(order.prefix),
+            after=after,
+        )
+        sites, upto = tuple(clients), after
+        async with aclosing(pages):
+            async for compared in pages:
+                upto = compared.upto or upto
+                found = (planner.changes(key, held, wants) for key, held in compared.unlike.items())
+                changes = [one for one in found if one]
+                yield Walked(bucket, upto, compared.objects, changes, sites)
+        yield Walked(bucket, upto, 0, (), sites, is_last=True)
+
+    def _sharing(self, order: Order, bucket: str) -> Mapping[str, SiteClient]:
+        """The sites that are to have anything of the bucket."""
+        topology = self._topology()
+        return {
+            name: client
+            for name, client in self.sites(order).items()
+            if bucket == SHARED or topology.shares(bucket, name)
+        }
+
+    def _planner(self, order: Order) -> Planner:
+        return Planner(self._home, order.source, milliseconds() - self._keep)
+
+    def _wants(self, bucket: str) -> Wants:
+        topology = self._topology()
+
+        def wants(key: str, site: str, deleted: bool) -> bool:
+            return topology.sends(bucket, key, site, deleted=deleted)
+
+        return wants
+
+    async def buckets(self, order: Order) -> list[str]:
+        """Those that are meant, by name: ours, and those of which the sites tell."""
+        ours = {bucket.name async for bucket in every_bucket(self._state)}
+        shared = Documents(self._state, SHARED)
+        told = {found.name.removeprefix(BUCKETS) async for found in shared.each(BUCKETS)}
+        named = {pattern for pattern in order.buckets if ALL not in pattern}
+        meant = {name for name in (ours | told) - SYSTEM if _any(name, order.buckets)} | named
+        everything = {SHARED} if ALL in order.buckets and not order.prefix else set()
+        return sorted((meant - {OWN}) | everything)
+
+    async def _here(self, bucket: str, key: str) -> Listed | None:
+        try:
+            row = await self._state.newest(bucket, key)
+        except BucketNotFound:
+            return None
+        return listed(row) if row else None
+
+
+def _everywhere(_: str) -> Wants:
+    return lambda _key, _site, _deleted: True
+
+
+async def _there(site: SiteClient, bucket: str, key: str) -> Listed | None:
+    found = await site.find(bucket, key)
+    if found.facts is None:
+        return None
+    return listed(Row(bucket, key, found.facts, deleted=found.deleted))
+
+
+def _require_known(pattern: str, names: set[str]) -> None:
+    if pattern and not any(fnmatchcase(name, pattern) for name in names):
+        if ALL in pattern:
+            raise Refused("there is no other site to compare with: `ccs site list` shows them")
+        raise NotFound(f"there is no site {pattern}: `ccs site list` shows those there are")
+
+
+def _means(order: Order, site: Site, now: int) -> bool:
+    """A paused site is only meant where it is named."""
+    return site.name in order.sites or (site.takes(now) and _any(site.name, order.sites))
+
+
+def _any(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
