@@ -111,7 +111,7 @@ class Walk:
                 )
             except BucketNotFound:
                 continue
-            total += found[0].count
+            total += found[0].objects
         return total
 
     async def since(

@@ -22,7 +22,7 @@ from s3proxy.cli.remote import Remote
 from s3proxy.cli.terminal import errors, out
 
 LOOK_SECONDS: Final = 0.3
-RESTS: Final = frozenset({"done", "failed", "cancelled", "paused"})
+ENDS: Final = frozenset({"done", "failed", "cancelled"})
 DIFFERENT: Final = 4
 
 DryRun = Annotated[
@@ -131,11 +131,18 @@ def at_rest(remote: Remote, job: Any) -> Any:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=errors, transient=True) as progress:
+    quiet = not errors.is_terminal
+    with Progress(*columns, console=errors, transient=True, disable=quiet) as progress:
         task = progress.add_task(job["id"], total=None)
-        while job["standing"] not in RESTS:
+        while not _rests(job):
             time.sleep(LOOK_SECONDS)
             job = remote.get("jobs", job["id"])
             described = f"{escape(job['phase'] or job['standing'])} {escape(job['error'])}"
             progress.update(task, description=described, completed=job["done"], total=job["total"])
     return job
+
+
+def _rests(job: Any) -> bool:
+    """Whether it does not go on; one that was resumed just now still says that it is paused."""
+    paused = (job["standing"], job["wanted"]) == ("paused", "pause")
+    return paused or job["standing"] in ENDS

@@ -1,5 +1,7 @@
 """Three sites under writes, kills and broken links end alike, and nothing acknowledged is lost.
 
+Each of them also compares itself with the others all the time, and mends what it finds.
+
 CCS_CONVERGENCE_ROUNDS makes it longer by hand, CCS_CONVERGENCE_SEED plays a run again.
 """
 
@@ -37,6 +39,7 @@ SETTINGS: Final = {
     "CCS_SITES__PART_BYTES": str(5 * MIB),
     "CCS_SITES__WHOLE_BYTES": "0",
     "CCS_SITES__TIMEOUT_SECONDS": "2",
+    "CCS_RECONCILE__VERIFY_MINUTES": "0.02",
 }
 
 
@@ -59,6 +62,9 @@ def test_sites_end_alike_and_lose_nothing_that_was_acknowledged(tmp_path: Path) 
             judge(group, history)
 
         assert history.acknowledged >= ROUNDS * WRITES_A_ROUND
+        for member in group:
+            jobs = member.call("GET", "/jobs?kind=reconcile")["jobs"]
+            assert any(job["outcome"] == "alike" for job in jobs), jobs
         for member in group:
             assert all(not member.status(name)["dead_letters"] for name in others(member))
 
