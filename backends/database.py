@@ -2,9 +2,9 @@
 
 A write is a function of the connection. Writes that wait together share one transaction and one
 sync to disk, each inside its own savepoint, so one that fails takes no other with it. Reads that
-take longer than others may wait go through a thread, one at a time. Several
-processes may open the same file: a lock file queues their transactions in the kernel, which is
-fairer and faster than SQLite's own polling.
+take longer than others may wait have a thread, too, one after the other. Several processes may open
+the same file: a lock file queues their transactions in the kernel, which is fairer and faster than
+SQLite's own polling.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,6 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
 from backends.errors import BackendError, Corrupt, NoSpace, NotSupported, Unavailable
-from backends.threads import in_thread
 
 BATCH: Final = 256
 BUSY_SECONDS: Final = 30
@@ -70,7 +70,7 @@ class Database:
                 _migrate(self._writer, migrations, path)
                 self._reader.execute("SELECT 1 FROM sqlite_schema").fetchone()
             self._open = opened.pop_all()
-        self._scanning = threading.Lock()
+        self._scans = ThreadPoolExecutor(1, f"scan {path.name}")
         self._synchronous: bool | None = None
         self._thread = threading.Thread(target=self._run, name=f"write {path.name}", daemon=True)
         self._thread.start()
@@ -81,8 +81,16 @@ class Database:
             return self._reader.execute(sql, parameters).fetchall()
 
     async def scan(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """What `work` reads of many rows, in a thread of its own connection."""
-        return await in_thread(self._scan, work)
+        """What `work` reads of many rows, in a thread with a connection of its own.
+
+        A caller that is cancelled is told so once the work has ended.
+        """
+        scan = asyncio.get_running_loop().run_in_executor(self._scans, self._scan, work)
+        try:
+            return await asyncio.shield(scan)
+        except asyncio.CancelledError:
+            await asyncio.wait([scan])
+            raise
 
     async def write(self, work: Callable[[sqlite3.Connection], T], *, durable: bool = True) -> T:
         """What `work` returns, once its transaction is on disk. Without `durable` it may not be.
@@ -104,11 +112,11 @@ class Database:
         """Finish what is queued, then close the file."""
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
-        with self._scanning:
-            self._open.close()
+        await asyncio.to_thread(self._scans.shutdown)
+        self._open.close()
 
     def _scan(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        with self._scanning, neutral_errors(self._path):
+        with neutral_errors(self._path):
             return work(self._scanner)
 
     def _run(self) -> None:

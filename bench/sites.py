@@ -1,10 +1,10 @@
-"""Two sites of this machine for benchmarks: each a process over disk and SQLite."""
+"""Two sites of this machine for benchmarks: each a process over disk, with SQLite unless told."""
 
 import json
 import sqlite3
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from bench.target import Target
 SECRET: Final = "a-secret-that-both-sites-share-0001"
 LOOK_SECONDS: Final = 0.002
 PATIENCE: Final = 600.0
+SQLITE: Final[Mapping[str, Mapping[str, str]]] = {"east": {}, "west": {}}
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,15 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def pair(home: Path, compression: str) -> Iterator[tuple[Site, Site]]:
-    """East and west, who know each other, while the block runs."""
+def pair(
+    home: Path, compression: str, states: Mapping[str, Mapping[str, str]] = SQLITE
+) -> Iterator[tuple[Site, Site]]:
+    """East and west, who know each other, while the block runs; `states` says where each keeps."""
     with ExitStack() as held:
-        east, west = (_site(home, name, compression) for name in ("east", "west"))
+        east, west = (
+            _site(home, name, {"SITES__COMPRESSION": compression, **states[name]})
+            for name in ("east", "west")
+        )
         for site in (east, west):
             held.enter_context(running(site.command, home / f"{site.name}.log"))
         until((east.folder / "operator.key").exists)
@@ -94,15 +100,15 @@ def pair(home: Path, compression: str) -> Iterator[tuple[Site, Site]]:
         yield east, west
 
 
-def _site(home: Path, name: str, compression: str) -> Site:
+def _site(home: Path, name: str, more: Mapping[str, str]) -> Site:
     port, admin = free_port(), free_port()
     settings = {
         "SITE__NAME": name,
         "SITES__SECRET": SECRET,
         "SITES__PORT": str(port),
         "SITES__REMOTE_READ": "off",
-        "SITES__COMPRESSION": compression,
         "ADMIN__PORT": str(admin),
+        **more,
     }
     folder = home / name
     command = gateway(folder, settings)

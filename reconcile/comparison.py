@@ -6,12 +6,13 @@ of which only the first ones are worked on: it stays short, whatever the bucket'
 """
 
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Container, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from msgspec import Struct
 
 from backends.bounded import bounded
+from backends.errors import Corrupt
 from backends.model import KeyRange, RangeDigest
 from reconcile import frontier
 from reconcile.frontier import INTO, LEAF, UNKNOWN, Piece
@@ -56,6 +57,8 @@ class Cutoff(NamedTuple):
 
     def differ(self, rows: Sequence[Listed | None]) -> bool:
         """Whether holders that have these rows of a key are to be made alike."""
+        if all(row == rows[0] for row in rows):
+            return False
         return not any(map(self.is_late, rows)) and len(set(map(self.settled, rows))) > 1
 
 
@@ -92,13 +95,12 @@ class Comparison:
 
     async def _first(self, stride: KeyRange) -> Piece:
         """The stride and what it amounts to; where little is here, others are asked for rows."""
-        [mine] = await self._digests((self._here, [stride]))
-        others = self._holders[1:]
-        if mine.rows <= LEAF:
-            return Piece(stride, (mine, *([UNKNOWN] * len(others))), is_whole=True)
-        asked = [(holder, [stride]) for holder in others]
-        told = await bounded(self._digests, asked, at_once=len(self._holders))
-        return Piece(stride, (mine, *(digest for [digest] in told)))
+        if not await self._here.split(self._bucket, stride, every=LEAF, limit=1):
+            unknown = (UNKNOWN,) * (len(self._holders) - 1)
+            return Piece(stride, (RangeDigest(), *unknown), is_whole=True)
+        asked: list[Asked] = [(holder, [stride]) for holder in self._holders]
+        told = await bounded(self._digests, asked, at_once=len(asked))
+        return Piece(stride, tuple(digest for [digest] in told))
 
     async def _divided(self, batch: Sequence[Piece]) -> list[Piece]:
         """The pieces of those that are divisible, in one exchange with each holder."""
@@ -152,6 +154,8 @@ class Comparison:
         pages = await bounded(self._rows, asked, at_once=len(asked))
         reached = min((page.reached for page in pages if page.reached), default="")
         done = [piece for piece in looked if not reached or piece.within.after < reached]
+        if not done:
+            raise Corrupt(f"{self._bucket}: a page of rows ends before it begins, at {reached}")
         found = self._judged(done, _by_key(pages, reached))
         upto = reached or looked[-1].within.upto
         return Compared(upto, *found), [*frontier.left_of(looked, reached), *rest]
@@ -167,8 +171,9 @@ class Comparison:
             if piece.is_alike:
                 objects += piece.digests[0].objects
                 continue
+            asked = piece.asked
             for key in _keys_within(keys, piece.within):
-                held = self._held(piece, rows[key])
+                held = self._held(asked, rows[key])
                 objects += self._is_object(held[0])
                 if self._cutoff.differ(held):
                     unlike[key] = {
@@ -176,10 +181,10 @@ class Comparison:
                     }
         return objects, unlike
 
-    def _held(self, piece: Piece, rows: list[Listed | None]) -> list[Listed | None]:
+    def _held(self, asked: Container[int], rows: list[Listed | None]) -> list[Listed | None]:
         """What each holder has; one that was not asked, because it is like here, has the same."""
         same = self._cutoff.settled(rows[0])
-        return [row if number in piece.asked else same for number, row in enumerate(rows)]
+        return [row if number in asked else same for number, row in enumerate(rows)]
 
     def _is_object(self, row: Listed | None) -> bool:
         settled = self._cutoff.settled(row)

@@ -16,7 +16,7 @@ from backends.state.protocol import StateStore
 from replication.messages import Listed, RangePage
 
 MOST_RANGES: Final = 4096
-MOST_ROWS: Final = 5000
+MOST_ROWS: Final = 2500
 PAGE: Final = 1000
 
 

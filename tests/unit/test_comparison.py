@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backends.errors import Unavailable
+from backends.errors import Corrupt, Unavailable
 from backends.model import COUNTER_BITS, Bucket, Facts, KeyRange, RangeDigest, Row, Version
 from backends.ranges import range_of
 from backends.state.sqlite import SQLiteState
@@ -252,7 +252,7 @@ async def test_an_empty_holder_is_told_by_pages_of_the_other(empty: int) -> None
     assert len(unlike(found)) == 12_000
     full = holders[1 - empty]
     assert full.told < 12_000 * 5
-    assert len(full.asked) < 10
+    assert len(full.asked) < 15
 
 
 async def test_a_holder_that_fails_ends_it() -> None:
@@ -265,6 +265,15 @@ async def test_a_holder_that_fails_ends_it() -> None:
 
     with pytest.raises(Unavailable):
         await pages([here, there])
+
+
+async def test_pages_that_do_not_go_on_end_it() -> None:
+    class Standing(Dictionary):
+        async def rows(self, *_: object, **__: object) -> RangePage:
+            return RangePage((), "a")
+
+    with pytest.raises(Corrupt, match="ends before it begins"):
+        await pages([Dictionary("x", {}), Standing("y", {})], after="b")
 
 
 @pytest.fixture
