@@ -236,7 +236,7 @@ def test_a_site_that_is_away_is_waited_for(trio: Group, bucket: str) -> None:
     east, _, west = trio
     with apart(trio):
         filled(east, bucket, ["a"])
-    west.link.fail(Fault(Act.RESET, times=6))
+    west.link.fail(Fault(Act.RESET, times=3))
     done = reconciled(east, "--bucket", bucket)
     west.link.heal()
 
