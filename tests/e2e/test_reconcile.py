@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.e2e.waiting import until
 from tests.services.faults import Act, Fault
 
 SECONDS: Final = 60
+YOUNG: Final = 2.1  # what is written later is left to replication
 PUSHED_ALONE: Final = {"CCS_SITES__REMOTE_READ": "off"}
 NAMES: Final = ("east", "north", "west")
 DIFFERENT: Final = 4
@@ -42,6 +44,8 @@ def apart(group: Group) -> Iterator[None]:
     until(lambda: all(map(is_idle, group)), "all changes to be passed over", SECONDS)
     group[0].call("DELETE", "/rules/apart")
     until(lambda: not any(has_rule(member) for member in group), "no rule anywhere", SECONDS)
+    written = time.monotonic()
+    until(lambda: time.monotonic() > written + YOUNG, "what was written not to be young", SECONDS)
 
 
 def is_idle(member: Member) -> bool:
