@@ -13,6 +13,7 @@ from msgspec import Struct
 COUNTER_BITS = 16
 STAMP_DIGITS = 16
 LATEST = (1 << 47) - 1  # milliseconds whose stamps a database still has room for
+ENDS = "!"  # below all that a site's name may have
 WRITTEN_VERSION = re.compile(rf"[0-9a-f]{{{STAMP_DIGITS}}}-.+", re.DOTALL)
 
 
@@ -29,6 +30,19 @@ class Version(Struct, frozen=True, order=True):
     @property
     def milliseconds(self) -> int:
         return self.stamp >> COUNTER_BITS
+
+    @property
+    def end(self) -> "Version":
+        """The version of the tombstone of an object that came to its end by itself.
+
+        It is right above the object's own and below all others, so whatever was written after the
+        object wins, also where it comes later; and all sites come to the same.
+        """
+        return Version(self.stamp + 1, f"{ENDS}{self.site}")
+
+    @property
+    def is_end(self) -> bool:
+        return self.site.startswith(ENDS)
 
     def __str__(self) -> str:
         return f"{self.stamp:0{STAMP_DIGITS}x}-{self.site}"
@@ -74,7 +88,8 @@ class Facts(Struct, frozen=True, omit_defaults=True):
 
     `etag` has no quotes. `headers` are the content headers S3 keeps, by lower-case name;
     `metadata` is the user's own, without the `x-amz-meta-` prefix. `upload` is the multipart
-    upload that made the object, so that a repeated completion can be answered.
+    upload that made the object, so that a repeated completion can be answered. `expires` is when
+    the object is to be removed, 0 for never.
     """
 
     version: Version
@@ -87,6 +102,7 @@ class Facts(Struct, frozen=True, omit_defaults=True):
     checksum: Checksum | None = None
     parts: tuple[ObjectPart, ...] = ()
     upload: str = ""
+    expires: int = 0
 
     @property
     def modified(self) -> int:
@@ -160,7 +176,8 @@ class Bucket(Struct, frozen=True):
 class Upload(Struct, frozen=True, omit_defaults=True):
     """A multipart upload that has begun. `token` is the storage's own name for it.
 
-    `algorithm` and `kind` say which checksum its parts and its whole will carry ("" for none).
+    `algorithm` and `kind` say which checksum its parts and its whole will carry ("" for none),
+    `expires` when the object is to be removed (0 for never).
     """
 
     bucket: str
@@ -174,6 +191,7 @@ class Upload(Struct, frozen=True, omit_defaults=True):
     storage_class: str = "STANDARD"
     algorithm: str = ""
     kind: ChecksumType = ChecksumType.COMPOSITE
+    expires: int = 0
 
 
 class Part(Struct, frozen=True):
@@ -235,7 +253,10 @@ class Discard(Struct, frozen=True):
 
 
 class Event(Struct, frozen=True, omit_defaults=True):
-    """A change, as it leaves through the outbox. `name` is S3's event name, without `s3:`."""
+    """A change, as it leaves through the outbox. `name` is S3's event name, without `s3:`.
+
+    `at` is when it happened, where its version does not say so (0: it does).
+    """
 
     name: str
     bucket: str
@@ -244,6 +265,12 @@ class Event(Struct, frozen=True, omit_defaults=True):
     size: int = 0
     etag: str = ""
     operation: str = ""
+    at: int = 0
+
+    @property
+    def made(self) -> int:
+        """When it happened, in milliseconds."""
+        return self.at or self.version.milliseconds
 
 
 class AccessKey(Struct, frozen=True):

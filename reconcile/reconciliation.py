@@ -41,7 +41,7 @@ class Place(Struct, frozen=True):
     """How far it is: up to `after` in `bucket`, of rows older than `before` (milliseconds).
 
     `changes` and `deletes` were found in this phase, of `total` things to look at; `unlike` are
-    those of this bucket, by site.
+    those of this bucket, by site. `seen` are the sites that took part in all so far.
     """
 
     phase: Phase = Phase.PLAN
@@ -52,6 +52,7 @@ class Place(Struct, frozen=True):
     changes: int = 0
     deletes: int = 0
     unlike: dict[str, int] = {}
+    seen: tuple[str, ...] | None = None
 
 
 class Reconciliation:
@@ -80,6 +81,8 @@ class Reconciliation:
                 yield step
             following = pass_.following()
         outcome = Outcome.DIFFERENCES if pass_.place.changes else Outcome.ALIKE
+        if outcome is Outcome.ALIKE:
+            await pass_.confirm()
         yield Step(to_builtins(pass_.place), pass_.place.phase, outcome=outcome)
 
 
@@ -121,6 +124,7 @@ class _Pass:
         async for one in walked:
             if one.bucket != self.place.bucket:
                 self.place = replace(self.place, bucket=one.bucket, after="", unlike={})
+            self.place = replace(self.place, seen=_both(self.place.seen, one.sites))
             async for step in self._looked(one):
                 yield step
             if one.is_last:
@@ -179,6 +183,12 @@ class _Pass:
             unlike=unlike,
         )
 
+    async def confirm(self) -> None:
+        """Write down that the sites are alike, where all was looked at that any of them has."""
+        order = self._order
+        if order.is_everything and self._walk.sends_deletes():
+            await self._standings.alike(self.place.seen or (), self.place.before)
+
     def _require_few_deletes(self) -> None:
         """Refused where more would be deleted than the order allows."""
         if self.place.deletes > self._order.max_deletes:
@@ -196,6 +206,11 @@ class _Pass:
         if self.place.phase is not Phase.APPLY and not self._order.prefix:
             place = self.place
             await self._standings.tell(walked.bucket, walked.sites, place.unlike, place.before)
+
+
+def _both(seen: Sequence[str] | None, sites: Sequence[str]) -> tuple[str, ...]:
+    """The sites that took part before, and do now."""
+    return tuple(sites if seen is None else [site for site in seen if site in sites])
 
 
 def _moved(applied: Sequence[Applied]) -> int:

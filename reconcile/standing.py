@@ -5,6 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from replication.confirmed import confirm
 from replication.documents import Documents
 
 IN_SYNC: Final = "in-sync/"
@@ -32,6 +33,11 @@ class Standings:
         for site in sites:
             standing = BucketStanding(site, bucket, verified, unlike.get(site, 0))
             await self._own.put(f"{IN_SYNC}{site}/{bucket}", standing)
+
+    async def alike(self, sites: Sequence[str], verified: int) -> None:
+        """All that these sites and this one share was alike at that time, deletes among it."""
+        for site in sites:
+            await confirm(self._own, site, verified)
 
     async def known(self, site: str = "") -> list[BucketStanding]:
         """All, by site and bucket; or those of one site."""

@@ -25,6 +25,7 @@ from reconcile.compare import Difference, compare, kind_of
 from reconcile.comparison import Compared
 from reconcile.holders import HERE, StateHolder
 from replication.client import Link, SiteClient
+from replication.confirmed import confirm
 from replication.documents import OWN, SHARED, Documents, value_at
 from replication.ranges import listed
 from replication.topology import Site, Topology
@@ -117,12 +118,14 @@ class Verifications:
 
     async def _verify(self, site: Site, asked: Verification) -> None:
         """From the beginning: what a crash left half done is done again."""
-        running = Verification(Standing.RUNNING, asked.asked)
+        running, began = Verification(Standing.RUNNING, asked.asked), milliseconds()
         await self._own.put(VERIFIED + site.name, running)
         try:
             done = await self._compared(site, running)
         except BackendError as error:
             done = replace(running, standing=Standing.FAILED, error=str(error))
+        if done.standing is Standing.ALIKE:
+            await confirm(self._own, site.name, began - SETTLED)
         ended = replace(done, ended=milliseconds())
         await self._own.put(VERIFIED + site.name, ended)
         log.info("compared", site=site.name, standing=ended.standing, objects=ended.objects)

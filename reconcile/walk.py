@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from fnmatch import fnmatchcase
 from functools import partial
+from itertools import chain
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -43,6 +44,11 @@ class Order(Struct, frozen=True, forbid_unknown_fields=True):
     sites: tuple[str, ...] = (ALL,)
     source: str = ""
     max_deletes: int = 1000
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether all that sites share is compared, both ways."""
+        return self.buckets == (ALL,) and not self.prefix and not self.source
 
 
 class Walked(NamedTuple):
@@ -94,6 +100,12 @@ class Walk:
         if not chosen:
             raise Refused("there is no other site to compare with: `ccs site list` shows them")
         return {site.name: self._link.to(site.name, site.endpoint) for site in chosen}
+
+    def sends_deletes(self) -> bool:
+        """Whether no rule leaves at a site what is deleted elsewhere."""
+        topology = self._topology()
+        every = [*topology.rules, *chain.from_iterable(topology.bucket_rules.values())]
+        return all(rule.deletes for rule in every)
 
     def client(self, name: str) -> SiteClient:
         """A site by its name. NotFound."""

@@ -73,4 +73,4 @@ class Counter:
 
 
 def _made(event: Event) -> int:
-    return event.version.milliseconds
+    return event.made

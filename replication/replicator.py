@@ -18,6 +18,7 @@ from backends.state.protocol import StateStore
 from replication.backfill import Backfill
 from replication.bandwidth import Direction
 from replication.client import Link
+from replication.confirmed import KeptBack
 from replication.counter import Counter
 from replication.documents import OWN, SHARED, Documents
 from replication.figures import FRESH, TARGETS, Figures
@@ -72,6 +73,7 @@ class Replicator:
         self._shared_log = shared_log
         self._shared = Documents(state, SHARED)
         self._own = Documents(state, OWN)
+        self._kept_back = KeptBack(self._own)
         self._holder = new_holder()
         self._running: dict[str, Running] = {}
         self._written: dict[str, Figures] = {}
@@ -154,7 +156,9 @@ class Replicator:
             deleted = event.name.startswith(REMOVED)
             return self.topology.sends(event.bucket, event.key, site.name, deleted=deleted)
 
-        target = Target(self._push, client, Parking(self._own), self._patience, wants)
+        target = Target(
+            self._push, client, Parking(self._own), self._patience, wants, self._kept_back
+        )
         return Running(site, target, group.create_task(self._carry(site, target)))
 
     async def _carry(self, site: Site, target: Target) -> None:
@@ -184,6 +188,8 @@ class Replicator:
         async def send(row: Row) -> None:
             if self.topology.sends(row.bucket, row.key, site.name, deleted=row.deleted):
                 await target.send(row)
+            elif row.deleted and row.bucket != OWN:
+                await self._kept_back.tell(site.name)
 
         work = Backfill(self._state, self._own, send, self._patience.at_once)
         while True:

@@ -46,7 +46,7 @@ class Backlog(Struct):
         """One change more."""
         self.objects += 1
         self.bytes += event.size
-        made = event.version.milliseconds
+        made = event.made
         self.oldest = min(self.oldest or made, made)
 
     def lag(self, now: int) -> float:
@@ -199,7 +199,7 @@ class Statuses:
     async def _look(self, site: str) -> int:
         now = milliseconds()
         unread = await self._state.unread(self._group(site), after=0, limit=1)
-        times = [event.version.milliseconds - MARGIN for _, event in unread]
+        times = [event.made - MARGIN for _, event in unread]
         if not self._exact:
             times += _sent_before(await self._figures(site), now)
         filled = await progress(self._own, site)

@@ -15,8 +15,10 @@ import structlog
 
 from backends.errors import AccessDenied, BackendError, NotSupported, Unavailable
 from backends.events.protocol import Delivery, EventLog
+from backends.events.records import REMOVED
 from backends.model import Event, Row
 from replication.client import SiteClient
+from replication.confirmed import KeptBack
 from replication.counter import Counter
 from replication.parked import Parking
 from replication.push import Push, Sent
@@ -79,12 +81,14 @@ class Target:
         parking: Parking,
         patience: Patience,
         wants: Callable[[Event], bool],
+        kept_back: KeptBack,
     ) -> None:
         self._push = push
         self._site = site
         self._parking = parking
         self._patience = patience
         self._wants = wants
+        self._kept_back = kept_back
         self._tries: dict[Place, Tries] = {}
         self._parked: set[Place] = set()
         self._answers = asyncio.Event()
@@ -134,6 +138,8 @@ class Target:
     async def _handle(self, delivery: Delivery) -> None:
         event = delivery.event
         if not self._wants(event):
+            if event.name.startswith(REMOVED):
+                await self._kept_back.tell(self._site.name)
             await delivery.acknowledge()
             return
         try:

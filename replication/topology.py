@@ -148,6 +148,12 @@ async def topology_in(shared: Documents) -> Topology:
     return Topology({site.name: site for site in sites}, tuple(rules), own)
 
 
+async def sites_in(shared: Documents) -> frozenset[str]:
+    """The names of all sites that were not removed."""
+    sites = await shared.values(SITES, Site)
+    return frozenset(site.name for site in sites if site.state is not SiteState.REMOVED)
+
+
 async def site_in(shared: Documents, name: str) -> Site:
     """NotFound, in words for an operator."""
     try:

@@ -9,6 +9,7 @@ from reconcile.ledger import Ledger
 from reconcile.standing import Standings
 from reconcile.verification import Verifications
 from replication.documents import OWN, Documents
+from replication.expiry import ExpiryRules
 from replication.federation import Federation
 from s3proxy import DISTRIBUTION
 from s3proxy.admin.operators import Operators, Records
@@ -44,6 +45,7 @@ async def admin_of(
     federation: Federation | None = None,
     verifications: Verifications | None = None,
     standings: Standings | None = None,
+    expiry: ExpiryRules | None = None,
 ) -> Application | None:
     """The application of the admin listener, unless it is turned off."""
     if not settings.admin.enabled:
@@ -62,6 +64,7 @@ async def admin_of(
             federation=federation,
             verifications=verifications,
             standings=standings,
+            expiry=expiry,
         )
     )
 

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +27,6 @@ from s3proxy.gateway.buckets import Buckets
 from s3proxy.gateway.discards import Discards
 from s3proxy.gateway.listing import Listing
 from s3proxy.gateway.objects import Objects
-from s3proxy.gateway.recovery import Recovery, Retention
 from s3proxy.gateway.replicas import Replicas
 from s3proxy.gateway.uploads import Uploads
 from s3proxy.gateway.writes import Writes
@@ -35,6 +34,7 @@ from s3proxy.job_metrics import JobGauges
 from s3proxy.listeners import ADMIN, OPERATIONS, S3, SITE, Application
 from s3proxy.metrics import Metrics
 from s3proxy.reconciling import Reconciling, reconciling_of
+from s3proxy.removal import Removal, removal_of
 from s3proxy.s3.endpoint import Endpoint, Wire
 from s3proxy.s3.services import Services
 from s3proxy.s3.surface import S3Surface
@@ -49,8 +49,6 @@ CHECKS: Final = {
     "none": Checks(),
 }
 SECOND = 1000
-HOUR = 3600 * SECOND
-DAY = 24 * HOUR
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +127,7 @@ class Rules:
     writes: Writes
     objects: Objects
     replicas: Replicas
+    removal: Removal
 
     @property
     def store(self) -> ObjectStore:
@@ -147,7 +146,7 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
             await relay.subscribe()
         async with federated(settings, state, rules.store, rules.objects, rules.replicas) as sites:
             jobs = await reconciling_of(settings, state, sites)
-            works = works_of(settings, rules, relay, sites, jobs)
+            works = works_of(rules, relay, sites, jobs)
             async with workers.running(works):
                 watch(metrics, rules, relay, sites, jobs)
                 yield await serving(settings, rules, metrics, relay, sites, jobs)
@@ -160,21 +159,20 @@ def rules_of(settings: Settings, state: StateStore, storages: Storages) -> Rules
     writes = Writes(state, store, discards, lease=int(settings.state.lease_seconds * SECOND))
     objects = objects_of(settings, state, store, writes, discards)
     replicas = Replicas(state, store, writes, discards)
-    return Rules(state, storages, discards, writes, objects, replicas)
+    removal = removal_of(settings, state, store, writes, discards, objects)
+    return Rules(state, storages, discards, writes, objects, replicas, removal)
 
 
 def works_of(
-    settings: Settings,
     rules: Rules,
     relay: Relay | None,
     sites: Federated | None,
     jobs: Reconciling | None,
 ) -> list[Coroutine[Any, Any, None]]:
     """What goes on beside the requests."""
-    recovery = Recovery(rules.state, rules.store, rules.discards, retention_of(settings))
     return [
         rules.discards.run(),
-        workers.recover(recovery, rules.state, settings.state.recovery_seconds),
+        *rules.removal.works(),
         *map(workers.flush, rules.storages.buffers.values()),
         *([relay.run()] if relay else ()),
         *(sites.works() if sites else ()),
@@ -191,6 +189,7 @@ def watch(
 ) -> None:
     """Let the metrics tell of all parts."""
     metrics.watch(buffers.Gauges(rules.storages.buffers))
+    metrics.watch(rules.removal.gauges)
     if relay:
         metrics.watch(events.Gauges(relay.figures))
     if sites:
@@ -210,6 +209,7 @@ async def serving(
     """The applications of all listeners."""
     state, storages = rules.state, rules.storages
     services = services_of(settings, state, rules.store, rules.writes, rules.objects)
+    services = replace(services, expiry=rules.removal.rules)
     if sites:
         services = sites.around(state, services)
     return Gateway(
@@ -229,6 +229,7 @@ async def serving(
             sites.federation if sites else None,
             sites.verifications if sites else None,
             jobs.standings if jobs and sites else None,
+            rules.removal.rules,
         ),
         site=Endpoint(sites.surface, Wire(region=REGION), metrics) if sites else None,
     )
@@ -289,14 +290,4 @@ def wire_of(settings: Settings) -> Wire:
         sigv2=s3.sigv2,
         region=s3.region if s3.pin_region else None,
         log_requests=settings.log.requests,
-    )
-
-
-def retention_of(settings: Settings) -> Retention:
-    """How long recovery waits for what."""
-    expiry = settings.s3.upload_expiry_days
-    return Retention(
-        intents=int(settings.state.lease_seconds * SECOND),
-        tombstones=int(settings.state.tombstone_hours * HOUR),
-        uploads=int(expiry * DAY) if expiry else None,
     )

@@ -88,6 +88,13 @@ class Log(Section):
     requests: bool = False
 
 
+class Expiry(Section):
+    """How what expires is looked for."""
+
+    hours: float = Field(default=1.0, gt=0)
+    rows_per_second: float = Field(default=2000.0, gt=0)
+
+
 class Settings(BaseSettings):
     """All settings in force."""
 
@@ -103,6 +110,7 @@ class Settings(BaseSettings):
     state: State = State()
     events: Events = Events()
     s3: S3 = S3()
+    expiry: Expiry = Expiry()
     site: Site = Site()
     sites: Sites = Sites()
     reconcile: Reconcile = Reconcile()

@@ -8,12 +8,14 @@ from typing import Any, Final
 import structlog
 
 from backends.errors import BackendError
-from backends.state.holding import new_holder
+from backends.state.holding import HeldElsewhere, holding, new_holder
 from backends.state.protocol import StateStore
 from backends.storage.layers.buffered import Buffered
+from reconcile.expiry import Expiry
 from s3proxy.gateway.recovery import Recovery
 
 RECOVERY: Final = "recovery"
+EXPIRY: Final = "expiry"
 PAUSE_SECONDS: Final = 5.0
 
 log: Final = structlog.get_logger("workers")
@@ -53,4 +55,17 @@ async def recover(recovery: Recovery, state: StateStore, seconds: float) -> None
                     log.info("settled what was left over", things=settled)
         except BackendError as error:
             log.warning("recovery will try again", error=str(error), seconds=seconds)
+        await asyncio.sleep(seconds)
+
+
+async def expire(expiry: Expiry, state: StateStore, seconds: float) -> None:
+    """End what is due, in one process of the site at a time, until cancelled."""
+    while True:
+        try:
+            async with holding(state, EXPIRY):
+                await expiry.run()
+        except HeldElsewhere:
+            log.debug("another process looks for what expired")
+        except BackendError as error:
+            log.warning("expiry will try again", error=str(error), seconds=seconds)
         await asyncio.sleep(seconds)

@@ -17,7 +17,7 @@ EVENT_VERSION: Final = "2.1"
 READABLE: Final = "2."
 SOURCE: Final = "aws:s3"
 REGION: Final = "us-east-1"
-REMOVED: Final = "ObjectRemoved:"
+REMOVED: Final = ("ObjectRemoved:", "LifecycleExpiration:")
 LAST_SECOND: Final = 253_402_300_799  # the end of the year 9999: ISO 8601 has none behind it
 
 
@@ -113,7 +113,7 @@ def encode(event: Event, *, region: str = REGION) -> bytes:
     record = Record(
         event_version=EVENT_VERSION,
         aws_region=region,
-        event_time=_written(event.version.milliseconds),
+        event_time=_written(event.made),
         event_name=event.name,
         response_elements=Response(event.operation),
         s3=Subject(
@@ -162,7 +162,16 @@ def _event_of(record: Record) -> Event:
         about.size or 0,
         about.e_tag or "",
         record.clone_cloud_store.operation,
+        _apart(record.event_time, version),
     )
+
+
+def _apart(written: str, version: Version) -> int:
+    """When it happened, where that is another time than its version's; else 0."""
+    if not written or written == _written(version.milliseconds):
+        return 0
+    moment = datetime.fromisoformat(written)
+    return round(moment.timestamp() * 1000)
 
 
 def _sequencer(version: Version) -> str:

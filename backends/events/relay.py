@@ -134,7 +134,7 @@ class Relay:
         self.figures.leading = await self._leads()
         limit = self._size if self.figures.leading else 1
         found = await self._outbox.unread(self._group, after=0, limit=limit)
-        self.figures.oldest = found[0][1].version.milliseconds if found else None
+        self.figures.oldest = found[0][1].made if found else None
         if not self.figures.leading:
             return self._lease / 3000
         if found:

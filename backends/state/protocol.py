@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
 
 from backends.model import (
     UNCONDITIONAL,
@@ -20,6 +20,17 @@ from backends.model import (
     Upload,
     Version,
 )
+
+
+class Due(NamedTuple):
+    """Where an object stands in the order of expiry: when it ends (ms), and its place."""
+
+    expires: int
+    bucket: str
+    key: str
+
+
+FIRST_DUE: Final = Due(0, "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +251,12 @@ class StateStore(Protocol):
         One whose event some group has not read stays. What a release wrote that did not keep when
         counts from its version.
         """
+
+    async def expired(self, *, after: Due, limit: int) -> list[Row]:
+        """Live objects whose own `expires` is over, above `after` in the order of Due, by index."""
+
+    async def forget_expired(self) -> None:
+        """Drop what is only remembered of objects that `expired` would not find any more."""
 
     async def stale_uploads(self, *, older_than: int, limit: int, prefix: str = "") -> list[Upload]:
         """Uploads begun more than `older_than` milliseconds ago whose names begin with `prefix`."""

@@ -8,9 +8,11 @@ from backends.errors import Refused
 from reconcile.ledger import Ledger
 from reconcile.standing import Standings
 from reconcile.verification import Verifications
+from replication.expiry import ExpiryRules
 from replication.federation import Federation
 from s3proxy.admin.services import Services
 
+STATELESS: Final = "without a state nothing remembers what expires: set state.kind, and restart"
 ALONE: Final = "this site knows no others: set sites.secret, the same at every site, and restart"
 NO_STATE: Final = "a gateway without state keeps no jobs: set state.kind, and restart"
 
@@ -25,7 +27,8 @@ def _services(request: Request) -> Services:
 Here = Annotated[Services, Depends(_services)]
 
 
-def _federation(here: Here) -> Federation:
+def federation_of(here: Here) -> Federation:
+    """What knows other sites. Refused where there are none."""
     if here.federation is None:
         raise Refused(ALONE)
     return here.federation
@@ -49,7 +52,14 @@ def _standings(here: Here) -> Standings:
     return here.standings
 
 
-Sites = Annotated[Federation, Depends(_federation)]
+def expiry_of(here: Here) -> ExpiryRules:
+    """What knows when objects expire. Refused without a state."""
+    if here.expiry is None:
+        raise Refused(STATELESS)
+    return here.expiry
+
+
+Sites = Annotated[Federation, Depends(federation_of)]
 Verifying = Annotated[Verifications, Depends(_verifications)]
 Jobs = Annotated[Ledger, Depends(_jobs)]
 InSync = Annotated[Standings, Depends(_standings)]

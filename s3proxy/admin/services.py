@@ -9,6 +9,7 @@ from backends.state.protocol import StateStore
 from reconcile.ledger import Ledger
 from reconcile.standing import Standings
 from reconcile.verification import Verifications
+from replication.expiry import ExpiryRules
 from replication.federation import Federation
 from s3proxy.admin.operators import Operators
 
@@ -31,7 +32,8 @@ class Storage:
 class Services:
     """`configuration` has no secrets in it.
 
-    Without state there are no `jobs`; a site that has no others has none of the last.
+    Without state there are no `jobs` and no `expiry`; a site that has no others has no
+    `federation`, no `verifications` and no `standings`.
     """
 
     operators: Operators
@@ -44,6 +46,7 @@ class Services:
     federation: Federation | None = None
     verifications: Verifications | None = None
     standings: Standings | None = None
+    expiry: ExpiryRules | None = None
 
 
 async def fault_of(check: Check) -> str:

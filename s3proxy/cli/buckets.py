@@ -1,6 +1,6 @@
 """`ccs bucket`: buckets as all sites share them, over the operators' API of any of them."""
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from rich.markup import escape
@@ -12,6 +12,12 @@ from s3proxy.config import ConfigError
 
 Name = Annotated[str, typer.Argument(help="The bucket's name.")]
 PAGE: Final = 1000
+NOTHING: Final = {
+    "home": "as each site does",
+    "remote_read": "as each site does",
+    "expire_days": "never by age",
+    "archive_to": "nowhere",
+}
 
 commands: Final = typer.Typer(help="Look after buckets.", no_args_is_help=True)
 
@@ -62,17 +68,30 @@ def set_bucket(
         str | None,
         typer.Option(help='What is missing: off, read or restore; "": as each site does.'),
     ] = None,
+    expire_days: Annotated[
+        float | None,
+        typer.Option(help="Days after which its objects expire; 0: not by their age.", min=0),
+    ] = None,
+    archive_to: Annotated[
+        str | None,
+        typer.Option(help='The bucket that objects are copied to before they expire; "": none.'),
+    ] = None,
     server: Server = LOCAL,
     operator_key: OperatorKey = "",
     config: Config = None,
     data: Data = None,
 ) -> None:
-    """Change how sites share a bucket; all of them know soon after."""
+    """Change a bucket at all sites: how they share it, when its objects expire."""
     remote = remote_of(server, operator_key, config, data)
-    given = {"home": home, "remote_read": remote_read}
+    given: dict[str, Any] = {
+        "home": home,
+        "remote_read": remote_read,
+        "expire_days": expire_days,
+        "archive_to": archive_to,
+    }
     change = {field: value for field, value in given.items() if value is not None}
     if not change:
-        raise ConfigError("say what to set: --home, --remote-read")
+        raise ConfigError("say what to set: --home, --remote-read, --expire-days, --archive-to")
     bucket = remote.patch("buckets", name, body=change)
     for field in change:
-        out.print(f"{field}: {bucket[field] or 'as each site does'}", markup=False)
+        out.print(f"{field}: {bucket[field] or NOTHING[field]}", markup=False)

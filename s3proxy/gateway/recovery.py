@@ -11,8 +11,9 @@ from backends.model import UNCONDITIONAL, Facts, Intent, Row
 from backends.state.protocol import StateStore
 from backends.storage.protocol import ObjectStore, Stored
 from s3proxy.gateway.discards import Discards
+from s3proxy.gateway.tombstones import Tombstones
 from s3proxy.gateway.uploads import REPLICA
-from s3proxy.gateway.writes import REMOVED, Change
+from s3proxy.gateway.writes import REMOVED, Change, ended
 
 BATCH: Final = 100
 REPLICAS_KEPT: Final = 7 * 24 * 3_600_000
@@ -35,31 +36,30 @@ class Recovery:
     """One pass settles what is due; running it twice, or in the middle of a crash, is safe."""
 
     def __init__(
-        self, state: StateStore, store: ObjectStore, discards: Discards, keep: Retention
+        self,
+        state: StateStore,
+        store: ObjectStore,
+        discards: Discards,
+        keep: Retention,
+        tombstones: Tombstones | None = None,
     ) -> None:
+        """Without `tombstones` there are no other sites to wait for before they go."""
         self._state = state
         self._store = store
         self._discards = discards
         self._keep = keep
+        self._tombstones = tombstones or Tombstones(state, keep.tombstones)
 
     async def run(self) -> int:
         """Settle intents, discards, old tombstones and abandoned uploads; how many things."""
         settled = await self._store.sweep()
         settled += await self._settle_intents()
         settled += await self._discards.settle(older_than=self._keep.intents)
-        settled += await self._purge_tombstones()
+        settled += await self._tombstones.purge()
         settled += await self._abort_uploads(older_than=REPLICAS_KEPT, prefix=REPLICA)
         if self._keep.uploads is not None:
             settled += await self._abort_uploads(older_than=self._keep.uploads)
         return settled
-
-    async def _purge_tombstones(self) -> int:
-        purged = 0
-        while gone := await self._state.purge_tombstones(
-            older_than=self._keep.tombstones, limit=BATCH
-        ):
-            purged += gone
-        return purged
 
     async def _settle_intents(self) -> int:
         settled = 0
@@ -114,7 +114,8 @@ class Recovery:
         bucket, key = intent.bucket, intent.key
         if intent.replica:
             tombstone = Row(bucket, key, Facts(intent.version), deleted=True)
-            await self._state.commit(tombstone, None, intent=intent, overwrote=intent.alone)
+            event = ended(tombstone) if intent.version.is_end else None
+            await self._state.commit(tombstone, event, intent=intent, overwrote=intent.alone)
         else:
             await self._state.bury(bucket, key, REMOVED, SETTLED.operation, intent=intent)
 

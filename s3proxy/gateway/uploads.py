@@ -93,6 +93,7 @@ class Uploads:
             metadata=draft.metadata,
             storage_class=draft.storage_class,
             upload=name,
+            expires=draft.expires,
         )
         token = await self._store.create_upload(draft.bucket, draft.key, facts)
         upload = replace(draft, name=name, token=token, started=started)
@@ -257,6 +258,7 @@ def joined(upload: Upload, parts: Sequence[Part], whole: Whole) -> Facts:
             for part in parts
         ),
         upload=upload.name,
+        expires=upload.expires,
     )
 
 

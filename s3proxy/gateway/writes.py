@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from backends.clock import milliseconds
 from backends.errors import (
     BackendError,
     Busy,
@@ -23,6 +24,7 @@ from s3proxy.gateway.leases import ALONE, Lease, Terms, Turns
 
 T = TypeVar("T")
 REMOVED: Final = "ObjectRemoved:Delete"
+EXPIRED: Final = "LifecycleExpiration:Delete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,12 @@ class Change:
             etag=row.facts.etag,
             operation=self.operation,
         )
+
+
+def ended(tombstone: Row) -> Event:
+    """What is told of an object that came to its end by itself, now."""
+    bucket, key, version = tombstone.bucket, tombstone.key, tombstone.version
+    return Event(EXPIRED, bucket, key, version, operation="expiry", at=milliseconds())
 
 
 class Writes:
@@ -133,8 +141,10 @@ class Writes:
         if not self.in_place:
             self._discards.add(committed.replaced)
 
-    async def apply_removal(self, bucket: str, key: str, version: Version) -> bool:
-        """As `remove`, of what another site deleted as `version`, and nobody is told.
+    async def apply_removal(
+        self, bucket: str, key: str, version: Version, *, event: Event | None = None
+    ) -> bool:
+        """As `remove`, of what another site deleted as `version`; without an event nobody is told.
 
         Whether its tombstone is the key's current row now. Superseded.
         """
@@ -143,7 +153,7 @@ class Writes:
         async with lease:
             await self._unless_it_fails(lease, self._remove(bucket, key, lease))
             intent = await lease.fulfilled()
-            return (await self._state.commit(tombstone, None, intent=intent, overwrote=True)).won
+            return (await self._state.commit(tombstone, event, intent=intent, overwrote=True)).won
 
     @asynccontextmanager
     async def at_version(self, bucket: str, key: str, version: Version) -> AsyncIterator[None]:

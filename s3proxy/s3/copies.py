@@ -1,5 +1,6 @@
 """CopyObject and UploadPartCopy, as the wire has them."""
 
+from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Final, NamedTuple
 
@@ -12,6 +13,7 @@ from s3proxy.s3 import arguments, checksums, xml
 from s3proxy.s3.body import rehashed
 from s3proxy.s3.conditions import evaluate_copy, write_condition
 from s3proxy.s3.errors import S3Error
+from s3proxy.s3.expiration import ASKED, asked_expiry, expiration
 from s3proxy.s3.headers import (
     quoted,
     require_canned_acl,
@@ -26,6 +28,7 @@ from s3proxy.s3.response import Response, document, iso_date
 from s3proxy.s3.services import Services
 
 MAX_COPY: Final = 5 * 1024**3
+CHANGES: Final = {"x-amz-storage-class", "x-amz-website-redirect-location", ASKED}
 DIRECTIVE: Final = "x-amz-metadata-directive"
 RANGE: Final = "x-amz-copy-source-range"
 
@@ -42,28 +45,32 @@ async def copy_object(services: Services, request: Request) -> Response:
     require_canned_acl(request.headers)
     place = await _source(services, request)
     algorithm = checksums.copy_algorithm(request.headers)
+    expires = asked_expiry(services, request.headers)
     row = await services.objects.find(*place)
     if algorithm and (row.facts.checksum is None or row.facts.checksum.algorithm != algorithm):
-        copied = await _rehash(services, request, place, algorithm)
+        copied = await _rehash(services, request, place, algorithm, expires)
     else:
         copied = await services.objects.copy(
             place,
             request.bucket,
             request.key,
-            lambda row: _copied_facts(request, row),
+            lambda row: _copied_facts(request, row, expires),
             request.id,
             condition=write_condition(request.headers),
         )
     facts = copied.facts
-    return _result("CopyObjectResult", facts.etag, facts.modified, facts.checksum)
+    told = await expiration(services, copied)
+    return _result("CopyObjectResult", facts.etag, facts.modified, facts.checksum, told)
 
 
-async def _rehash(services: Services, request: Request, place: Place, algorithm: str) -> Row:
+async def _rehash(
+    services: Services, request: Request, place: Place, algorithm: str, expires: int
+) -> Row:
     """Copy through this process, because the copy's checksum has to be computed."""
     drafts: list[Facts] = []
 
     def decide(row: Row) -> None:
-        drafts.append(replace(_copied_facts(request, row), parts=()))
+        drafts.append(replace(_copied_facts(request, row, expires), parts=()))
 
     reading = await services.objects.read(*place, decide)
     async with aclosing(reading.body) as pieces:
@@ -108,8 +115,11 @@ async def _source(services: Services, request: Request) -> Place:
     return Place(bucket, key)
 
 
-def _copied_facts(request: Request, row: Row) -> Facts:
-    """The source's facts under the directive; InvalidRequest where a self-copy changes nothing."""
+def _copied_facts(request: Request, row: Row, expires: int) -> Facts:
+    """The source's facts under the directive; InvalidRequest where a self-copy changes nothing.
+
+    When the source expires is not copied: the copy does when its own request says so.
+    """
     headers = request.headers
     evaluate_copy(headers, row.facts.etag, row.facts.modified)
     if row.facts.size > MAX_COPY:
@@ -117,7 +127,7 @@ def _copied_facts(request: Request, row: Row) -> Facts:
     directive = headers.get(DIRECTIVE, "COPY")
     if directive not in {"COPY", "REPLACE"}:
         raise S3Error("InvalidArgument", f"Unknown metadata directive {directive[:40]!r}.")
-    changes = headers.keys() & {"x-amz-storage-class", "x-amz-website-redirect-location"}
+    changes = headers.keys() & CHANGES
     itself = (row.bucket, row.key) == (request.bucket, request.key)
     if itself and directive == "COPY" and not changes:
         raise S3Error(
@@ -126,7 +136,11 @@ def _copied_facts(request: Request, row: Row) -> Facts:
             "without changing the object's metadata, storage class or redirect location.",
         )
     facts = replace(
-        row.facts, owner=request.caller.owner, storage_class=storage_class(headers), upload=""
+        row.facts,
+        owner=request.caller.owner,
+        storage_class=storage_class(headers),
+        upload="",
+        expires=expires,
     )
     if directive == "COPY":
         return facts
@@ -139,9 +153,15 @@ def _span(request: Request, size: int) -> Span:
     return Span(*parse_copy_range(request.headers[RANGE], size))
 
 
-def _result(name: str, etag: str, modified: int, checksum: Checksum | None) -> Response:
+def _result(
+    name: str,
+    etag: str,
+    modified: int,
+    checksum: Checksum | None,
+    told: Mapping[str, str] | None = None,
+) -> Response:
     body = xml.element("LastModified", iso_date(modified)) + xml.element("ETag", quoted(etag))
     if checksum:
         body += xml.element(f"Checksum{checksum.algorithm}", checksum.value)
         body += xml.element("ChecksumType", checksum.kind.value)
-    return document(xml.root(name, body))
+    return document(xml.root(name, body), headers=told)

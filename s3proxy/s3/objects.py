@@ -13,6 +13,7 @@ from s3proxy.s3.body import incoming
 from s3proxy.s3.buckets import acl
 from s3proxy.s3.conditions import evaluate_read, write_condition
 from s3proxy.s3.errors import S3Error
+from s3proxy.s3.expiration import asked_expiry, expiration
 from s3proxy.s3.headers import (
     CONTROL,
     OVERRIDES,
@@ -59,6 +60,7 @@ async def put_object(services: Services, request: Request) -> Response:
         headers=stored_headers(headers),
         metadata=stored_metadata(headers),
         storage_class=storage_class(headers),
+        expires=asked_expiry(services, headers),
     )
     row = await services.objects.put(
         request.bucket,
@@ -68,7 +70,8 @@ async def put_object(services: Services, request: Request) -> Response:
         request.id,
         condition=write_condition(headers),
     )
-    return Response(200, {"etag": quoted(row.facts.etag), **checksum_headers(row.facts.checksum)})
+    told = checksum_headers(row.facts.checksum) | await expiration(services, row)
+    return Response(200, {"etag": quoted(row.facts.etag), **told})
 
 
 async def get_object(services: Services, request: Request) -> Response:
@@ -85,7 +88,7 @@ async def get_object(services: Services, request: Request) -> Response:
     )
     piece = pieces[-1]
     body = reading.body
-    headers = piece.headers | await _replicated(services, reading.row)
+    headers = piece.headers | await _told(services, reading.row)
     if isinstance(body, Whole):
         return Response(piece.status, headers, _at_hand(services, request, reading, body))
     if reading.span is None and any(services.checks):
@@ -108,13 +111,14 @@ async def head_object(services: Services, request: Request) -> Response:
     arguments.require_no_version(request.query)
     row = await services.objects.find(request.bucket, request.key)
     piece = choose(request, row)
-    return Response(piece.status, piece.headers | await _replicated(services, row))
+    return Response(piece.status, piece.headers | await _told(services, row))
 
 
-async def _replicated(services: Services, row: Row) -> dict[str, str]:
-    """The header that tells how far the object has come to other sites, where there are any."""
+async def _told(services: Services, row: Row) -> dict[str, str]:
+    """What is known beside the row: how far it has come to other sites, when it ends."""
     status = await services.replication.status(row) if services.replication else ""
-    return {REPLICATION: status} if status else {}
+    replicated = {REPLICATION: status} if status else {}
+    return replicated | await expiration(services, row)
 
 
 async def delete_object(services: Services, request: Request) -> Response:

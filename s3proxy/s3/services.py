@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from replication.expiry import ExpiryRules
 from s3proxy.access import Access
 from s3proxy.gateway.buckets import Buckets
 from s3proxy.gateway.listing import Listing
@@ -19,7 +20,8 @@ class Services:
     """`region` is what GetBucketLocation says of buckets that were made without one.
 
     `body_timeout` is how many seconds a body may stand still. `checks` says how bodies on their way
-    out are checked. `replication` is there where the gateway is one of several sites.
+    out are checked. `replication` is there where the gateway is one of several sites,
+    `expiry` where there is a state that remembers what expires when.
     """
 
     access: Access
@@ -31,6 +33,7 @@ class Services:
     body_timeout: float
     checks: Checks
     replication: Replication | None = None
+    expiry: ExpiryRules | None = None
 
 
 Handler = Callable[[Services, Request], Awaitable[Response]]

@@ -12,6 +12,7 @@ from s3proxy.s3.body import incoming, read_document
 from s3proxy.s3.buckets import owner
 from s3proxy.s3.conditions import write_condition
 from s3proxy.s3.errors import S3Error
+from s3proxy.s3.expiration import asked_expiry, expiration
 from s3proxy.s3.headers import (
     checksum_headers,
     quoted,
@@ -45,6 +46,7 @@ async def create_multipart_upload(services: Services, request: Request) -> Respo
             storage_class=storage_class(headers),
             algorithm=algorithm,
             kind=kind,
+            expires=asked_expiry(services, headers),
         )
     )
     chosen = {"x-amz-checksum-algorithm": algorithm, "x-amz-checksum-type": kind.value}
@@ -140,7 +142,7 @@ async def complete_multipart_upload(services: Services, request: Request) -> Res
         upload = await _find(services, request)
     except UploadNotFound:
         row = await services.uploads.completed(request.bucket, request.key, name)
-        return _completed(request, row)
+        return _completed(request, row, await expiration(services, row))
 
     def whole(parts: Sequence[Part]) -> Whole:
         return _whole(upload, parts, request.headers)
@@ -149,7 +151,7 @@ async def complete_multipart_upload(services: Services, request: Request) -> Res
     if condition != UNCONDITIONAL and services.replication:
         await services.replication.require_decision(request.bucket)
     row = await services.uploads.complete(upload, chosen, whole, request.id, condition=condition)
-    return _completed(request, row)
+    return _completed(request, row, await expiration(services, row))
 
 
 async def _find(services: Services, request: Request) -> Upload:
@@ -197,7 +199,7 @@ def _choice(part: xml.Element | str | None) -> Chosen:
     return Chosen(arguments.part_number(number, "PartNumber"), etag, checksum)
 
 
-def _completed(request: Request, row: Row) -> Response:
+def _completed(request: Request, row: Row, told: dict[str, str]) -> Response:
     checksum = row.facts.checksum
     body = (
         xml.element("Location", f"http://{request.headers.get('host', '')}{request.path}")
@@ -208,7 +210,7 @@ def _completed(request: Request, row: Row) -> Response:
     if checksum:
         body += xml.element(f"Checksum{checksum.algorithm}", checksum.value)
         body += xml.element("ChecksumType", checksum.kind.value)
-    return document(xml.root("CompleteMultipartUploadResult", body))
+    return document(xml.root("CompleteMultipartUploadResult", body), headers=told)
 
 
 def _names(upload: Upload) -> str:

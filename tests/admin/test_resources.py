@@ -68,7 +68,28 @@ async def test_buckets_of_all_owners_are_listed_page_by_page_without_our_own(api
         "storage": "default",
         "home": "",
         "remote_read": "",
+        "expire_days": 0,
+        "archive_to": "",
     }
+
+
+async def test_a_bucket_tells_when_its_objects_expire(api: Api) -> None:
+    for name in ("photos", "archive"):
+        await api.state.create_bucket(Bucket(name, "main", 1_000))
+
+    changed = await api.ask(
+        "PATCH", "/buckets/photos", {"expire_days": 30, "archive_to": "archive"}
+    )
+    again = await api.ask("PATCH", "/buckets/photos", {"expire_days": 0})
+
+    assert (changed.value["expire_days"], changed.value["archive_to"]) == (30, "archive")
+    assert (again.value["expire_days"], again.value["archive_to"]) == (0, "archive")
+    refused = await api.ask("PATCH", "/buckets/photos", {"archive_to": "photos"})
+    assert (refused.status, "own archive" in refused.value["detail"]) == (409, True)
+    unknown = await api.ask("PATCH", "/buckets/photos", {"archive_to": "nowhere"})
+    assert unknown.status == 404
+    less = await api.ask("PATCH", "/buckets/photos", {"expire_days": -1})
+    assert less.status == 422
 
 
 @pytest.mark.parametrize("name", ["none", ".ccs", ".ccs.local"])

@@ -23,7 +23,7 @@ from backends.model import COUNTER_BITS, Bucket, Facts, KeyRange, RangeDigest, R
 from backends.state.mongo import MongoOptions, MongoState, migrate, ranges, status
 from backends.state.mongo.objects import keys_within
 from backends.state.mongo.schema import MIGRATIONS, Index
-from backends.state.protocol import StateStore
+from backends.state.protocol import FIRST_DUE, Due, StateStore
 from backends.state.schema import SchemaStatus
 from tests.contracts.mongo_steps import Call, Steps, stepped
 from tests.contracts.state_stores import (
@@ -99,7 +99,7 @@ async def test_many_processes_start_at_once_on_an_empty_database(options: MongoO
             name: len(client[options.database][name].index_information())
             for name in ("keys", "buckets", "outbox")
         }
-    assert indexes == {"keys": 12, "buckets": 2, "outbox": 2}
+    assert indexes == {"keys": 13, "buckets": 2, "outbox": 2}
 
 
 async def test_a_database_is_migrated_once_and_says_so(options: MongoOptions) -> None:
@@ -112,7 +112,7 @@ async def test_a_database_is_migrated_once_and_says_so(options: MongoOptions) ->
 async def test_an_older_schema_is_refused_where_nothing_is_to_be_migrated(
     options: MongoOptions,
 ) -> None:
-    with pytest.raises(NotSupported, match=r"has schema 0 .* needs 3: run `ccs db migrate`"):
+    with pytest.raises(NotSupported, match=r"has schema 0 .* needs 4: run `ccs db migrate`"):
         await MongoState.open(options, site="here", migrate=False)
     assert (await status(options)).found == 0
 
@@ -362,6 +362,8 @@ async def ask_all(state: StateStore, wall: Wall) -> None:
     await state.claim_expired_intents(lease=LEASE, limit=10)
     await state.unsettled()
     await state.discards(older_than=1, limit=10)
+    await state.expired(after=FIRST_DUE, limit=10)
+    await state.expired(after=Due(1, BUCKET, "a"), limit=10)
     wall.milliseconds += 1000
     await state.purge_tombstones(older_than=1, limit=10)
     await state.delete_bucket(BUCKET)

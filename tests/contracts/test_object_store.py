@@ -39,6 +39,7 @@ FULL = Facts(
     checksum=Checksum("SHA256", "abc=", ChecksumType.COMPOSITE),
     parts=(ObjectPart(1, 4, "abc="),),
     upload="upload",
+    expires=4_000_000_000_000,
 )
 
 

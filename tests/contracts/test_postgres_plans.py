@@ -24,6 +24,7 @@ from backends.model import (
 from backends.state.postgres import PostgresOptions, PostgresState
 from backends.state.postgres.connections import Connections
 from backends.state.postgres.locks import Locks
+from backends.state.protocol import Due
 from tests.contracts.postgres_server import session, tell
 from tests.services.process import Service
 
@@ -44,6 +45,8 @@ INSERT INTO objects SELECT 'photos', convert_to('k/' || lpad(n::text, 6, '0'), '
     5, 'etag', 'main', 'STANDARD', '', '', 'at ' || n,
     '{{"version": {{"stamp": 1, "site": "here"}}, "etag": "etag"}}'
     FROM generate_series(1, {ROWS}) n;
+INSERT INTO expiries SELECT n, 'photos', convert_to('k/' || lpad(n::text, 6, '0'), 'UTF8'), 1,
+    'here', 0 FROM generate_series(1, {ROWS}) n;
 INSERT INTO tombstones SELECT 'photos', convert_to('gone/' || n, 'UTF8'), n, 'here', n
     FROM generate_series(1, {ROWS}) n;
 INSERT INTO intents SELECT 'photos', convert_to('k/' || lpad(n::text, 6, '0'), 'UTF8'), 2, 'here',
@@ -91,7 +94,8 @@ def options(request: pytest.FixtureRequest, postgres: Service) -> Iterator[Postg
 
 async def fill(options: PostgresOptions, *, analyse: bool) -> None:
     await (await PostgresState.open(options, site="here")).close()
-    tables = ("buckets", "objects", "tombstones", "intents", "discards", "outbox", "uploads")
+    rows = ("buckets", "objects", "expiries", "tombstones")
+    tables = (*rows, "intents", "discards", "outbox", "uploads")
     await tell(options, *(f"ALTER TABLE {name} SET (autovacuum_enabled = off)" for name in tables))
     await tell(options, FILL)
     if analyse:
@@ -149,6 +153,7 @@ READS: dict[str, Verb] = {
     "buckets": lambda state: state.buckets("main", prefix="", after="bucket-5", limit=LIMIT),
     "every bucket": lambda state: state.every_bucket(after="bucket-5", limit=LIMIT),
     "unread": lambda state: state.unread("west", after=ROWS // 2, limit=LIMIT),
+    "expired": lambda state: state.expired(after=Due(ROWS // 2, "photos", ""), limit=LIMIT),
     "claim": lambda state: state.claim_expired_intents(lease=10**12, limit=LIMIT),
     "purge": lambda state: state.purge_tombstones(older_than=0, limit=LIMIT),
     "drop discards": lambda state: state.drop_discards([Discard("photos", "k", "old 7")]),

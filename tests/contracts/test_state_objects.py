@@ -13,6 +13,7 @@ from backends.state.protocol import Committed, StateStore
 from tests.contracts.state_stores import (
     BUCKET,
     LEASE,
+    NOON,
     Processes,
     commit,
     make_bucket,
@@ -50,6 +51,7 @@ async def test_what_was_committed_is_found_with_all_its_facts(state: StateStore)
         checksum=Checksum("CRC32", "AAAAAA==", ChecksumType.COMPOSITE),
         parts=(ObjectPart(1, 6, "a"), ObjectPart(2, 4)),
         upload="upload",
+        expires=NOON,
     )
     written = Row(BUCKET, "cat", facts, "somewhere")
 

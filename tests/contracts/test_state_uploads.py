@@ -38,6 +38,7 @@ async def test_an_upload_comes_back_with_all_it_began_with(state: StateStore) ->
         storage_class="STANDARD_IA",
         algorithm="CRC32C",
         kind=ChecksumType.FULL_OBJECT,
+        expires=NOON,
     )
 
     await state.create_upload(begun)

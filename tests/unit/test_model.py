@@ -58,3 +58,14 @@ def test_a_key_shown_in_a_log_hides_its_secret() -> None:
 
     assert "secret" not in shown
     assert "FIRST" in shown
+
+
+@given(one=VERSIONS.filter(lambda found: found.stamp < 2**64 - 1), other=VERSIONS)
+def test_the_end_of_an_object_is_right_above_it_and_below_all_others(
+    one: Version, other: Version
+) -> None:
+    assert one < one.end
+    assert one.end.is_end
+    assert not one.is_end
+    assert Version.parse(str(one.end)) == one.end
+    assert other <= one or one.end < other or other.stamp == one.stamp

@@ -161,3 +161,14 @@ def test_a_message_of_two_records_is_not_ours() -> None:
 
 def test_the_events_of_an_object_have_one_key() -> None:
     assert records.key_of(PUT) == b"photos/summer 2025/cat+dog.jpg"
+
+
+def test_what_came_to_its_end_tells_when() -> None:
+    version = Version(5 << 16, "berlin").end
+    event = Event("LifecycleExpiration:Delete", "photos", "cat", version, at=NOON)
+
+    record = written(event)
+
+    assert record["eventTime"] == "2023-11-14T22:13:20.123Z"
+    assert "size" not in record["s3"]["object"]
+    assert records.decode(records.encode(event)) == event

@@ -13,6 +13,7 @@ import pytest
 from backends.clock import milliseconds
 from backends.database import Database
 from backends.model import Bucket, Event, Facts, KeyRange, Part, Row, Upload, Version
+from backends.state.protocol import Due
 from backends.state.sqlite import SQLiteState
 from backends.state.sqlite.schema import MIGRATIONS
 
@@ -71,7 +72,7 @@ async def fill(path: Path) -> None:
 async def add(state: SQLiteState, number: int) -> None:
     key, version = f"k/{number:05}", Version(1, "here")
     await state.create_bucket(Bucket(f"bucket-{number}", "main", 0))
-    row = Row("photos", key, Facts(version), "there")
+    row = Row("photos", key, Facts(version, expires=number + 1), "there")
     await state.commit(row, Event("ObjectCreated:Put", "photos", key, version))
     await state.create_upload(Upload("photos", key, UPLOAD, "token", 0, "main"))
     await state.create_upload(Upload("photos", "one", f"{number:05}", "token", 0, "main"))
@@ -111,6 +112,7 @@ READS: dict[str, Read] = {
     "parts": lambda state: state.parts("photos", MIDDLE, UPLOAD, after=ROWS // 2, limit=LIMIT),
     "stale uploads": lambda state: state.stale_uploads(older_than=0, limit=LIMIT),
     "buckets": lambda state: state.buckets("main", prefix="", after="bucket-5", limit=LIMIT),
+    "expired": lambda state: state.expired(after=Due(ROWS // 2, "photos", ""), limit=LIMIT),
     "unread": lambda state: state.unread("west", after=ROWS // 2, limit=LIMIT),
 }
 

@@ -38,7 +38,7 @@ from backends.state.derived.buckets import KnownBuckets
 from backends.state.derived.keys import KeyFile
 from backends.state.derived.listing import entries_of
 from backends.state.derived.uploads import UploadRecords
-from backends.state.protocol import Committed
+from backends.state.protocol import Committed, Due
 from backends.storage.protocol import ObjectStore, Stored
 from backends.storage.reserved import is_reserved, require_free
 
@@ -279,6 +279,13 @@ class DerivedState:
 
     async def purge_tombstones(self, *, older_than: int, limit: int) -> int:
         return 0
+
+    async def expired(self, *, after: Due, limit: int) -> list[Row]:
+        """A storage has no index of what expires when."""
+        return []
+
+    async def forget_expired(self) -> None:
+        """Nothing is remembered."""
 
     async def stale_uploads(self, *, older_than: int, limit: int, prefix: str = "") -> list[Upload]:
         oldest = self._now() - older_than

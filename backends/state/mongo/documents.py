@@ -206,6 +206,7 @@ def _live_fields(live: Live) -> dict[str, Any]:
         "locator": live.row.locator,
         "facts": text_of(facts),
         **fingerprint_fields(live.row),
+        **({"expires": facts.expires} if facts.expires else {}),
     }
 
 

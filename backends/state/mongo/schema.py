@@ -68,7 +68,8 @@ FINGERPRINTS: Final = (
         "tombstone.stamp",
     ),
 )
-MIGRATIONS: Final = (FIRST, ARRIVALS, FINGERPRINTS)
+EXPIRIES: Final = (Index("keys", (("live.expires", 1), ("_id", 1)), "live.expires"),)
+MIGRATIONS: Final = (FIRST, ARRIVALS, FINGERPRINTS, EXPIRIES)
 
 
 async def status(options: MongoOptions) -> SchemaStatus:

@@ -10,6 +10,7 @@ from backends.errors import NotFound
 from backends.model import AccessKey
 from backends.state.mongo.connection import Collection, Connection
 from backends.state.mongo.documents import text_of
+from backends.state.mongo.expiries import ExpiryCollection
 from backends.state.mongo.leftovers import LeftoverCollection
 from backends.state.mongo.objects import ObjectCollection
 from backends.state.mongo.options import MongoOptions
@@ -20,7 +21,9 @@ from backends.state.mongo.uploads import UploadCollection
 KEY: Final = json.Decoder(AccessKey)
 
 
-class MongoState(ObjectCollection, RangeCollection, UploadCollection, LeftoverCollection):
+class MongoState(
+    ObjectCollection, RangeCollection, UploadCollection, ExpiryCollection, LeftoverCollection
+):
     """A StateStore in one database of a MongoDB deployment, shared by any number of processes."""
 
     @classmethod

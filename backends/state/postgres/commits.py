@@ -8,6 +8,7 @@ from asyncpg import Record
 from backends.fingerprint import fingerprint_of
 from backends.model import UNCONDITIONAL, Event, Intent, Precondition, Row, Version
 from backends.state.postgres.connections import Connections
+from backends.state.postgres.expiries import ExpiryTable
 from backends.state.postgres.locks import Locks
 from backends.state.postgres.records import ENCODER, NO_CHECKSUM, columns, row_of
 from backends.state.postgres.relocations import RelocationTable
@@ -60,7 +61,7 @@ class Buried(NamedTuple):
     event: bytes
 
 
-class CommitTable(RelocationTable):
+class CommitTable(RelocationTable, ExpiryTable):
     """The verbs of the protocol that write objects."""
 
     def __init__(
@@ -82,6 +83,7 @@ class CommitTable(RelocationTable):
     ) -> Committed:
         if intent and intent.again:
             return await self._relocate(row, intent, overwrote=overwrote)
+        await self._expect(row)
         settled = Settled(
             *_written(row),
             ENCODER.encode(event) if event else None,

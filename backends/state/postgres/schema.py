@@ -10,6 +10,7 @@ from typing import Final
 from backends.errors import NotSupported
 from backends.state.postgres.arrivals import ARRIVALS
 from backends.state.postgres.connections import Connection, Connections
+from backends.state.postgres.expiries import EXPIRIES
 from backends.state.postgres.fingerprints import FINGERPRINTS
 from backends.state.postgres.first_commits import COMMITS
 from backends.state.postgres.first_others import OTHERS
@@ -27,6 +28,7 @@ MIGRATIONS: Final[Sequence[str]] = (
     RELOCATING,
     ARRIVALS,
     FINGERPRINTS,
+    EXPIRIES,
 )
 # Of the catalog itself: what is known of names (to_regclass) may be older than the lock.
 SCHEMA: Final = "SELECT 1 FROM pg_namespace WHERE nspname = $1"

@@ -11,6 +11,7 @@ from backends.model import UNCONDITIONAL, Entry, Event, Facts, Intent, Precondit
 from backends.preconditions import require
 from backends.ranges import key_range
 from backends.state.protocol import Committed
+from backends.state.sqlite.expiries import expect
 from backends.state.sqlite.promises import PromiseTable
 from backends.state.sqlite.records import (
     ABOVE_ALL,
@@ -178,6 +179,7 @@ class ObjectTable(PromiseTable):
         else:
             connection.execute(f"DELETE FROM tombstones {OF_KEY}", of_key)
             connection.execute(STORE, record_of(row))
+            expect(connection, row)
         delete_intent(connection, row.bucket, row.key, row.version)
         self._discard(connection, live if discards else None, row)
 

@@ -113,7 +113,23 @@ def _of_tombstone(key: str, stamp: int, site: str) -> int:
     return fingerprint_of(Row("", key, Facts(Version(stamp, site)), deleted=True))
 
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (FIRST, STORAGES, ARRIVALS, take_fingerprints)
+# When objects that were given an end come to it. An entry may outlive its object: only what names
+# the version that is there counts.
+EXPIRIES: Final = """
+CREATE TABLE expiries (
+    expires INTEGER NOT NULL, bucket TEXT NOT NULL, key TEXT NOT NULL,
+    stamp INTEGER NOT NULL, site TEXT NOT NULL,
+    PRIMARY KEY (expires, bucket, key, stamp, site)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (
+    FIRST,
+    STORAGES,
+    ARRIVALS,
+    take_fingerprints,
+    EXPIRIES,
+)
 
 
 def status(path: Path) -> SchemaStatus:

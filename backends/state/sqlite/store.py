@@ -11,6 +11,7 @@ from backends.database import Database
 from backends.errors import NotFound
 from backends.model import AccessKey
 from backends.state.sqlite.buckets import BucketTable
+from backends.state.sqlite.expiries import ExpiryTable
 from backends.state.sqlite.leftovers import LeftoverTable
 from backends.state.sqlite.objects import ObjectTable
 from backends.state.sqlite.outbox import OutboxTable
@@ -22,7 +23,9 @@ from backends.state.sqlite.uploads import UploadTable
 KEY: Final = json.Decoder(AccessKey)
 
 
-class SQLiteState(BucketTable, ObjectTable, RangeTable, UploadTable, LeftoverTable, OutboxTable):
+class SQLiteState(
+    BucketTable, ObjectTable, RangeTable, ExpiryTable, UploadTable, LeftoverTable, OutboxTable
+):
     """A StateStore in one file. Reads are inline, writes grouped; see `backends.database`."""
 
     @classmethod

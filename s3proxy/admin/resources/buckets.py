@@ -4,15 +4,17 @@ from datetime import datetime
 from typing import Final, Literal
 
 from fastapi import APIRouter
+from pydantic import Field
 
 from backends import model
 from backends.errors import BucketNotFound
-from s3proxy.admin.here import Here, Sites
+from s3proxy.admin.here import Here, expiry_of, federation_of
 from s3proxy.admin.resources.models import After, Asked, Limit, Told, moment
 
 SYSTEM: Final = "."
 # Names of buckets start with a letter or a digit, all above this; those of our own with a dot.
 BEFORE_ALL: Final = "/"
+MOST_DAYS: Final = 36_500
 
 router = APIRouter(prefix="/buckets", tags=["clients"])
 
@@ -31,11 +33,14 @@ class SharedBucket(Bucket):
     """The same, and how sites share it.
 
     `home` is the site that decides on conditional writes, `remote_read` what is done about what is
-    missing; "" leaves it to each site.
+    missing; "" leaves it to each site. Objects expire `expire_days` after they were written, 0 for
+    not by their age; what expires is copied to `archive_to` before, "" for nowhere.
     """
 
     home: str = ""
     remote_read: str = ""
+    expire_days: float = 0
+    archive_to: str = ""
 
 
 class BucketChange(Asked):
@@ -43,6 +48,18 @@ class BucketChange(Asked):
 
     home: str | None = None
     remote_read: Literal["", "off", "read", "restore"] | None = None
+    expire_days: float | None = Field(default=None, ge=0, le=MOST_DAYS)
+    archive_to: str | None = None
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is about how sites share the bucket."""
+        return (self.home, self.remote_read) != (None, None)
+
+    @property
+    def expires(self) -> bool:
+        """Whether it is about what expires."""
+        return (self.expire_days, self.archive_to) != (None, None)
 
 
 class Buckets(Told):
@@ -67,14 +84,22 @@ async def get_bucket(name: str, here: Here) -> SharedBucket:
     facts = await here.federation.bucket(name) if here.federation else None
     if facts:
         told |= {"home": facts.home, "remote_read": facts.remote_read}
+    rule = await here.expiry.rule(name) if here.expiry else None
+    if rule:
+        told |= {"expire_days": rule.days, "archive_to": rule.archive}
     return SharedBucket(**told)
 
 
 @router.patch("/{name}")
-async def change_bucket(name: str, change: BucketChange, here: Here, sites: Sites) -> SharedBucket:
-    """Change how sites share a bucket."""
+async def change_bucket(name: str, change: BucketChange, here: Here) -> SharedBucket:
+    """Change how sites share a bucket, and when its objects expire."""
     await _found(name, here)
-    await sites.change_bucket(name, home=change.home, remote_read=change.remote_read)
+    if change.is_shared:
+        sites = federation_of(here)
+        await sites.change_bucket(name, home=change.home, remote_read=change.remote_read)
+    if change.expires:
+        rules = expiry_of(here)
+        await rules.change(name, days=change.expire_days, archive=change.archive_to)
     return await get_bucket(name, here)
 
 

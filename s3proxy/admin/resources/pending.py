@@ -45,7 +45,7 @@ async def list_pending(
             version=str(event.version),
             event=event.name,
             size=event.size,
-            made=moment(event.version.milliseconds),
+            made=moment(event.made),
         )
         for _, event in found
     ]
