@@ -14,14 +14,15 @@ COUNTER_BITS = 16
 STAMP_DIGITS = 16
 LATEST = (1 << 47) - 1  # milliseconds whose stamps a database still has room for
 ENDS = "!"  # below all that a site's name may have
-WRITTEN_VERSION = re.compile(rf"[0-9a-f]{{{STAMP_DIGITS}}}-.+", re.DOTALL)
+WRITTEN_VERSION = re.compile(rf"[0-9a-f]{{{STAMP_DIGITS}}}-.*", re.DOTALL)
 
 
 class Version(Struct, frozen=True, order=True):
     """When and where a row was written; the highest version of a key wins everywhere.
 
     `stamp` is a hybrid logical clock (Kulkarni et al., 2014): 48 bits of milliseconds, then a
-    16-bit counter. `site` breaks the tie between two sites that wrote at the same stamp.
+    16-bit counter. `site` breaks the tie between two sites that wrote at the same stamp; it is ""
+    where no site of ours wrote.
     """
 
     stamp: int
@@ -89,7 +90,8 @@ class Facts(Struct, frozen=True, omit_defaults=True):
     `etag` has no quotes. `headers` are the content headers S3 keeps, by lower-case name;
     `metadata` is the user's own, without the `x-amz-meta-` prefix. `upload` is the multipart
     upload that made the object, so that a repeated completion can be answered. `expires` is when
-    the object is to be removed, 0 for never.
+    the object is to be removed, 0 for never. `listed` says that only a listing told of the object:
+    headers and metadata are not known yet.
     """
 
     version: Version
@@ -103,6 +105,7 @@ class Facts(Struct, frozen=True, omit_defaults=True):
     parts: tuple[ObjectPart, ...] = ()
     upload: str = ""
     expires: int = 0
+    listed: bool = False
 
     @property
     def modified(self) -> int:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from backends.errors import BucketNotFound
 from backends.events.relay import Relay
+from backends.state.completing import Completing
 from backends.state.derived import DerivedState
 from backends.state.protocol import StateStore
 from backends.storage.layers.metered import Meter
@@ -88,8 +89,9 @@ async def opened(
             storages.store, data / "keys.json", site=settings.site.name, owner=OWNER
         )
     else:
-        state = await open_state(settings)
-        storages = storages_of(settings, place_in(state), meter)
+        known = await open_state(settings)
+        storages = storages_of(settings, place_in(known), meter)
+        state = Completing(known, storages.store)
     try:
         yield state, storages
     finally:
@@ -145,7 +147,7 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
         if relay:
             await relay.subscribe()
         async with federated(settings, state, rules.store, rules.objects, rules.replicas) as sites:
-            jobs = await reconciling_of(settings, state, sites)
+            jobs = await reconciling_of(settings, state, storages, sites)
             works = works_of(rules, relay, sites, jobs)
             async with workers.running(works):
                 watch(metrics, rules, relay, sites, jobs)
@@ -241,13 +243,14 @@ def objects_of(
     """The rules of objects over one state and one storage."""
     fetch = state.fetch if isinstance(state, DerivedState) else None
     several = bool(settings.sites.secret)
+    foreign = writes.in_place and fetch is None
     return Objects(
         state,
         store,
         writes,
         discards,
         fetch,
-        one_of_several=several,
+        buries_unknown=several or foreign,
         keeps_etags=fetch is None,
     )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from backends.state.derived import DerivedState
 from backends.state.protocol import StateStore
+from reconcile.adopt import Adopt
 from reconcile.apply import Applier
 from reconcile.drill import Drill
 from reconcile.jobs import Work
@@ -13,12 +14,17 @@ from reconcile.ledger import Ledger
 from reconcile.reconciliation import Reconciliation
 from reconcile.runner import Runner
 from reconcile.schedule import Recurring, Schedule
+from reconcile.scrub import Scrub
 from reconcile.standing import Standings
 from reconcile.walk import Walk
 from replication.documents import OWN, Documents
 from s3proxy.config import Settings
 from s3proxy.federated import Federated
+from s3proxy.first_key import OWNER
+from s3proxy.gateway.lost import LostObjects
 from s3proxy.reconcile_config import HOUR, MINUTE
+from s3proxy.s3.proofs import WholeProof
+from s3proxy.storages import Storages
 
 SECOND = 1000
 
@@ -38,7 +44,7 @@ class Reconciling:
 
 
 async def reconciling_of(
-    settings: Settings, state: StateStore, sites: Federated | None
+    settings: Settings, state: StateStore, storages: Storages, sites: Federated | None
 ) -> Reconciling | None:
     """The parts over one state, in which jobs are kept; None where there is no state."""
     if isinstance(state, DerivedState):
@@ -46,7 +52,11 @@ async def reconciling_of(
     own = Documents(state, OWN)
     await own.prepare()
     standings = Standings(own)
-    works = {work.kind: work for work in works_between(settings, state, sites, standings)}
+    kinds = [
+        *works_here(state, storages, sites),
+        *works_between(settings, state, sites, standings),
+    ]
+    works = {work.kind: work for work in kinds}
     ledger = Ledger(own, works)
     return Reconciling(
         ledger,
@@ -54,6 +64,16 @@ async def reconciling_of(
         Schedule(state, ledger, recurring_of(settings, sites)),
         standings,
     )
+
+
+def works_here(state: StateStore, storages: Storages, sites: Federated | None) -> list[Work]:
+    """What is done with our own storages; other sites are told, and asked for what is lost."""
+    tell = sites.buckets.made if sites else None
+    lost = LostObjects(sites.remote, sites.replicas) if sites else None
+    return [
+        Adopt(state, storages.store, storages.each, owner=OWNER, tell=tell),
+        Scrub(state, storages.store, storages.each, lost, WholeProof),
+    ]
 
 
 def works_between(

@@ -1,7 +1,6 @@
 """A state made again from storage alone: each object carries the facts of its row."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -9,8 +8,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from backends.bounded import bounded
-from backends.errors import NotFound
 from backends.model import Bucket, Row
+from backends.state.found import Given, looked_at, page_of, row_of
 from backends.state.protocol import StateStore
 from backends.storage.protocol import ObjectStore, Stored
 from backends.storage.reserved import is_reserved
@@ -46,18 +45,25 @@ async def rebuild(store: ObjectStore, state: StateStore, *, owner: str, tell: Te
     """
     total = Rebuilt()
     async for listed in store.buckets():
-        found = await store.find_bucket(listed.name)
-        bucket = replace(found, owner=found.owner or owner, created=found.created or listed.created)
-        total += await _take_bucket(store, state, await state.create_bucket(bucket), tell)
+        bucket = await _bucket(store, state, listed, owner)
+        total += await _take_bucket(store, state, bucket, tell)
     return total
+
+
+async def _bucket(store: ObjectStore, state: StateStore, listed: Bucket, owner: str) -> Bucket:
+    """The bucket as the state has it: one that it knew stays as it was."""
+    found = await store.find_bucket(listed.name)
+    bucket = replace(found, owner=found.owner or owner, created=found.created or listed.created)
+    return await state.create_bucket(bucket)
 
 
 async def _take_bucket(
     store: ObjectStore, state: StateStore, bucket: Bucket, tell: Tell
 ) -> Rebuilt:
     taken = Rebuilt(buckets=1)
+    given = Given(bucket.owner)
     async for batch in _batches(store, bucket.name):
-        rows = await bounded(partial(_row, store, bucket), batch, at_once=AT_ONCE)
+        rows = await bounded(partial(_row, store, bucket.name, given), batch, at_once=AT_ONCE)
         known = [row for row in rows if row]
         await bounded(lambda row: state.commit(row, None), known, at_once=BATCH)
         foreign = sum(not row.version.site for row in known)
@@ -68,26 +74,13 @@ async def _take_bucket(
 
 async def _batches(store: ObjectStore, bucket: str) -> AsyncIterator[list[Stored]]:
     """What the storage lists, without keys that are reserved."""
-    batch: list[Stored] = []
-    async with aclosing(store.listing(bucket)) as found:
-        async for stored in found:
-            if not is_reserved(stored.key):
-                batch.append(stored)
-            if len(batch) == BATCH:
-                yield batch
-                batch = []
-    if batch:
-        yield batch
+    after = ""
+    while page := await page_of(store, bucket, after=after, most=BATCH):
+        yield [stored for stored in page if not is_reserved(stored.key)]
+        after = page[-1].key
 
 
-async def _row(store: ObjectStore, bucket: Bucket, listed: Stored) -> Row | None:
+async def _row(store: ObjectStore, bucket: str, given: Given, listed: Stored) -> Row | None:
     """The row of what was listed; None where it went meanwhile."""
-    stored = listed
-    if not store.capabilities.lists_facts:
-        try:
-            stored = await store.head(bucket.name, listed.key)
-        except NotFound:
-            return None
-    facts = stored.facts
-    owned = facts if facts.owner else replace(facts, owner=bucket.owner)
-    return Row(bucket.name, stored.key, owned, stored.locator)
+    stored = await looked_at(store, bucket, listed)
+    return row_of(bucket, stored, given) if stored else None

@@ -17,6 +17,7 @@ class Capabilities:
     `conditional`: writes honour `replacing`, atomically; without it they raise NotSupported.
     `lists_facts`: a listing tells all that head does; without it only size, ETag and time.
     `etag_is_locator`: the storage has ETags of its own, seen in listings: they are the locators.
+    `catalogued`: it lists what its catalog says, not what can be read.
     `least_part`: bytes that a part needs, unless it is the last.
     `checks_up_to`: bodies of known length, up to so many bytes, are checked by what the storage
     says it received, whether their facts have an ETag or not. A driver may learn it as it goes.
@@ -26,6 +27,7 @@ class Capabilities:
     conditional: bool = True
     lists_facts: bool = True
     etag_is_locator: bool = False
+    catalogued: bool = False
     least_part: int = 1
     checks_up_to: int = 0
 

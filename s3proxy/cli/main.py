@@ -9,6 +9,7 @@ import typer
 from backends.errors import BackendError
 from s3proxy import DISTRIBUTION
 from s3proxy.cli import (
+    adopting,
     buckets,
     databases,
     demo,
@@ -17,6 +18,7 @@ from s3proxy.cli import (
     keys,
     operators,
     reconcile,
+    scrubbing,
     serving,
     sites,
     states,
@@ -46,6 +48,8 @@ commands.add_typer(sites.commands, name="site")
 commands.add_typer(buckets.commands, name="bucket")
 commands.add_typer(reconcile.commands, name="reconcile")
 commands.add_typer(disasters.commands, name="dr")
+commands.command("adopt")(adopting.adopt)
+commands.command("scrub")(scrubbing.scrub)
 commands.add_typer(events.commands, name="events")
 commands.add_typer(states.commands, name="state")
 commands.add_typer(databases.commands, name="db")

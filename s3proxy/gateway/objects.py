@@ -93,8 +93,9 @@ class Objects:
     """The rules of objects over one state and one storage.
 
     `fetch` answers the row of a bucket's key with all of its bytes, where one question to the
-    storage is enough for both. Without `keeps_etags` the state shows the storage's. Where a site is
-    `one_of_several`, a delete also counts for objects that have not come here yet.
+    storage is enough for both. Without `keeps_etags` the state shows the storage's. With
+    `buries_unknown` a delete also counts for objects that the state does not know yet: those of
+    other sites, and those in the storage that are about to be adopted.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class Objects:
         discards: Discards,
         fetch: Fetch | None = None,
         *,
-        one_of_several: bool = False,
+        buries_unknown: bool = False,
         keeps_etags: bool = True,
     ) -> None:
         self._state = state
@@ -113,7 +114,7 @@ class Objects:
         self._writes = writes
         self._discards = discards
         self._fetch = fetch
-        self._one_of_several = one_of_several
+        self._buries_unknown = buries_unknown
         self._keeps_etags = keeps_etags
 
     @property
@@ -238,7 +239,7 @@ class Objects:
         else:
             removed = await self._state.bury(bucket, key, REMOVED, operation, condition=condition)
             self._discards.add(removed)
-        if removed is None and self._one_of_several:
+        if removed is None and self._buries_unknown:
             await self._writes.bury_unknown(bucket, key, operation)
 
     async def _next(self, row: Row) -> Row:

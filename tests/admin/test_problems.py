@@ -99,7 +99,7 @@ async def test_a_bug_is_a_problem_without_details(
     async def fail() -> None:
         raise ZeroDivisionError("with a secret in it")
 
-    monkeypatch.setattr(type(api.state), "keys", lambda _: fail())
+    monkeypatch.setattr(api.state, "keys", fail)
     messages: list[Any] = []
 
     async def send(message: Any) -> None:

@@ -12,7 +12,7 @@ from tests.gateway.replicated import body, facts_of, west
 @pytest.fixture
 def objects(site: House) -> Objects:
     writes = Writes(site.state, site.store, site.discards, lease=LEASE)
-    return Objects(site.state, site.store, writes, site.discards, one_of_several=True)
+    return Objects(site.state, site.store, writes, site.discards, buries_unknown=True)
 
 
 async def test_what_was_deleted_before_it_came_does_not_come(site: House, objects: Objects) -> None:

@@ -35,13 +35,20 @@ class Foreign:
 
 
 class Writer(Protocol):
-    """Makes a bucket and writes into it: `put` in one request, `put_parts` in several."""
+    """Makes a bucket and writes into it: `put` in one request, `put_parts` in several.
+
+    `replace` writes what is there already, `delete` removes it.
+    """
 
     def make(self, bucket: str) -> None: ...
 
     def put(self, bucket: str, thing: Foreign) -> None: ...
 
     def put_parts(self, bucket: str, thing: Foreign) -> None: ...
+
+    def replace(self, bucket: str, thing: Foreign) -> None: ...
+
+    def delete(self, bucket: str, key: str) -> None: ...
 
 
 class S3Writer:
@@ -75,6 +82,12 @@ class S3Writer:
             **named, UploadId=upload, MultipartUpload={"Parts": parts}
         )
 
+    def replace(self, bucket: str, thing: Foreign) -> None:
+        self.put(bucket, thing)
+
+    def delete(self, bucket: str, key: str) -> None:
+        self._client.delete_object(Bucket=bucket, Key=key)
+
 
 class AzureWriter:
     def __init__(self, service: Service) -> None:
@@ -97,6 +110,13 @@ class AzureWriter:
             blob.stage_block(f"{number:04}", piece)
             blocks.append(BlobBlock(f"{number:04}"))
         blob.commit_block_list(blocks)
+
+    def replace(self, bucket: str, thing: Foreign) -> None:
+        self.delete(bucket, thing.key)
+        self.put(bucket, thing)
+
+    def delete(self, bucket: str, key: str) -> None:
+        self._client.get_blob_client(bucket, key).delete_blob()
 
 
 class GCSWriter:
@@ -124,3 +144,9 @@ class GCSWriter:
         self._client.bucket(bucket).blob(thing.key).compose(sources)
         for source in sources:
             source.delete()
+
+    def replace(self, bucket: str, thing: Foreign) -> None:
+        self.put(bucket, thing)
+
+    def delete(self, bucket: str, key: str) -> None:
+        self._client.bucket(bucket).blob(key).delete()

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from backends.model import AccessKey, Facts, Row, Version
 
 VERSIONS = st.builds(
-    Version, st.integers(0, 2**64 - 1), st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1)
+    Version, st.integers(0, 2**64 - 1), st.text("abcdefghijklmnopqrstuvwxyz0123456789-")
 )
 
 
@@ -31,7 +31,6 @@ def test_a_version_is_written_with_sixteen_digits_of_its_stamp() -> None:
         "here",
         "ff-here",
         "00000000000000ff",
-        "00000000000000ff-",
         "00000000000000FG-here",
         "0x000000000000ff-here",
         "+0000000000000ff-here",

@@ -370,3 +370,15 @@ async def test_an_answer_without_what_it_must_have_is_no_answer(
 
     with pytest.raises(Unavailable, match="UploadId"):
         await store.create_upload("photos", "cat", FIRST)
+
+
+async def test_an_etag_that_only_looks_like_an_md5_is_not_told_as_one(
+    store: S3Store, endpoint: Endpoint
+) -> None:
+    """Of what another program stored under KMS keys: nothing could verify the bytes by it."""
+    endpoint.answers = [Answer(headers=KEYED), Answer(headers=OTHER)]
+
+    keyed, plain = await store.head("photos", "cat"), await store.head("photos", "cat")
+
+    assert (keyed.locator, keyed.facts.etag) == ("0" * 32, "0" * 32 + "-1")
+    assert (plain.locator, plain.facts.etag) == ("0" * 32, "0" * 32)

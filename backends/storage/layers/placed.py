@@ -134,5 +134,6 @@ def common(of: Sequence[Capabilities]) -> Capabilities:
         conditional=all(one.conditional for one in of),
         lists_facts=all(one.lists_facts for one in of),
         etag_is_locator=any(one.etag_is_locator for one in of),
+        catalogued=any(one.catalogued for one in of),
         least_part=max(one.least_part for one in of),
     )

@@ -36,7 +36,7 @@ class LocalStore:
     """Objects below one folder, shared by any number of processes."""
 
     def __init__(self, root: Path, *, durable: bool, keeps_replaced: bool) -> None:
-        self.capabilities = Capabilities(keeps_replaced=keeps_replaced)
+        self.capabilities = Capabilities(keeps_replaced=keeps_replaced, catalogued=True)
         self._segments = Segments(root, durable=durable)
         self._catalog = Database(root / "catalog.db", MIGRATIONS, durable=durable)
 

@@ -9,10 +9,16 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Final
 
+from msgspec.structs import replace
+
+from backends.etags import is_md5
 from backends.model import Facts
 from backends.storage import carried
 from backends.storage.protocol import Stored
 
+ENCRYPTION: Final = "x-amz-server-side-encryption"
+KEYED: Final = ("aws:kms", "aws:kms:dsse")
+NO_MD5: Final = "-1"
 META: Final = "x-amz-meta-"
 NATIVE: Final = (
     "content-type",
@@ -55,7 +61,10 @@ def stored_of(key: str, size: int, headers: Mapping[str, str]) -> Stored:
         elif name.startswith(META) and name != OURS:
             metadata[carried.back(name.removeprefix(META))] = _text(value, decode=text is not None)
     native = carried.foreign(modified, size, etag, content, metadata)
-    facts = carried.decode(text, native) if text else native
+    if text:
+        facts = carried.decode(text, native)
+    else:
+        facts = replace(native, etag=_etag_of_foreign(etag, headers))
     return Stored(key, size, etag, facts, modified)
 
 
@@ -71,6 +80,12 @@ def milliseconds(date: str) -> int:
 def iso_milliseconds(date: str) -> int:
     """A date of a listing as milliseconds since the epoch."""
     return int(datetime.fromisoformat(date).timestamp() * 1000)
+
+
+def _etag_of_foreign(etag: str, headers: Mapping[str, str]) -> str:
+    """The ETag as we tell it: what looks like an MD5 and is none gets the mark of such."""
+    keyed = headers.get(ENCRYPTION, "") in KEYED
+    return f"{etag}{NO_MD5}" if keyed and is_md5(etag) else etag
 
 
 def _ascii(value: str) -> str:

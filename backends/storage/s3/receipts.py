@@ -9,9 +9,9 @@ import anycrc
 
 from backends.errors import Unavailable
 from backends.storage.http1 import Response
+from backends.storage.s3.attributes import ENCRYPTION, KEYED
 
 MD5: Final = re.compile(r"[0-9a-f]{32}")
-KEYED: Final = ("aws:kms", "aws:kms:dsse")
 CRC: Final = "x-amz-checksum-crc64nvme"
 MODEL: Final = anycrc.Model("CRC64-NVME")
 
@@ -60,7 +60,7 @@ class Receipts:
         if crc is not None and told is not None:
             return told != base64.b64encode(crc.to_bytes(8, "big")).decode()
         etag = etag_of(answer)
-        keyed = answer.headers.get("x-amz-server-side-encryption", "") in KEYED
+        keyed = answer.headers.get(ENCRYPTION, "") in KEYED
         if keyed or not self._md5 or not MD5.fullmatch(etag) or not MD5.fullmatch(md5):
             return None
         return etag != md5
