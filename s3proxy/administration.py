@@ -6,6 +6,7 @@ from typing import Final
 
 from backends.state.protocol import StateStore
 from reconcile.ledger import Ledger
+from reconcile.migrations import Migrations
 from reconcile.standing import Standings
 from reconcile.verification import Verifications
 from replication.documents import OWN, Documents
@@ -61,6 +62,7 @@ async def admin_of(
             version=version(DISTRIBUTION),
             site=settings.site.name,
             jobs=jobs,
+            migrations=Migrations(state, storages.each, jobs) if jobs else None,
             federation=federation,
             verifications=verifications,
             standings=standings,

@@ -13,9 +13,12 @@ from backends.events.relay import Relay
 from backends.state.completing import Completing
 from backends.state.derived import DerivedState
 from backends.state.protocol import StateStore
+from backends.storage.addresses import Place
 from backends.storage.layers.metered import Meter
 from backends.storage.layers.placed import Locate
 from backends.storage.protocol import ObjectStore
+from reconcile import migration
+from replication.documents import OWN, Documents
 from replication.messages import REGION
 from s3proxy import buffers, events, health, logs, workers
 from s3proxy.access import Access
@@ -27,7 +30,8 @@ from s3proxy.first_key import OWNER
 from s3proxy.gateway.buckets import Buckets
 from s3proxy.gateway.discards import Discards
 from s3proxy.gateway.listing import Listing
-from s3proxy.gateway.objects import Objects
+from s3proxy.gateway.objects import ObjectRules, Objects
+from s3proxy.gateway.pulling import PullingObjects, Pulls
 from s3proxy.gateway.replicas import Replicas
 from s3proxy.gateway.uploads import Uploads
 from s3proxy.gateway.writes import Writes
@@ -101,14 +105,15 @@ async def opened(
 
 def place_in(state: StateStore) -> Locate:
     """Where buckets lie, as the state remembers it."""
+    own = Documents(state, OWN)
 
-    async def locate(bucket: str) -> str:
-        return (await state.bucket(bucket)).storage
+    async def locate(bucket: str) -> Place:
+        return await migration.place_in(state, own, bucket)
 
     return locate
 
 
-async def nowhere(bucket: str) -> str:
+async def nowhere(bucket: str) -> Place:
     """Without a state nobody remembers where buckets lie."""
     raise BucketNotFound(f"there is no bucket {bucket}")
 
@@ -147,7 +152,7 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
         if relay:
             await relay.subscribe()
         async with federated(settings, state, rules.store, rules.objects, rules.replicas) as sites:
-            jobs = await reconciling_of(settings, state, storages, sites)
+            jobs = await reconciling_of(settings, state, storages, rules.writes, sites)
             works = works_of(rules, relay, sites, jobs)
             async with workers.running(works):
                 watch(metrics, rules, relay, sites, jobs)
@@ -210,7 +215,7 @@ async def serving(
 ) -> Gateway:
     """The applications of all listeners."""
     state, storages = rules.state, rules.storages
-    services = services_of(settings, state, rules.store, rules.writes, rules.objects)
+    services = services_of(settings, state, rules.store, rules.writes, objects_seen(rules))
     services = replace(services, expiry=rules.removal.rules)
     if sites:
         services = sites.around(state, services)
@@ -255,8 +260,15 @@ def objects_of(
     )
 
 
+def objects_seen(rules: Rules) -> ObjectRules:
+    """The rules of objects for clients, who see also what has no row yet."""
+    if isinstance(rules.state, DerivedState):
+        return rules.objects
+    return PullingObjects(rules.objects, Pulls(rules.state, rules.storages.each))
+
+
 def services_of(
-    settings: Settings, state: StateStore, store: ObjectStore, writes: Writes, objects: Objects
+    settings: Settings, state: StateStore, store: ObjectStore, writes: Writes, objects: ObjectRules
 ) -> Services:
     """The rules of a gateway over one state and one storage."""
     return Services(

@@ -11,6 +11,7 @@ from reconcile.apply import Applier
 from reconcile.drill import Drill
 from reconcile.jobs import Work
 from reconcile.ledger import Ledger
+from reconcile.migrate import Migrate
 from reconcile.reconciliation import Reconciliation
 from reconcile.runner import Runner
 from reconcile.schedule import Recurring, Schedule
@@ -22,6 +23,8 @@ from s3proxy.config import Settings
 from s3proxy.federated import Federated
 from s3proxy.first_key import OWNER
 from s3proxy.gateway.lost import LostObjects
+from s3proxy.gateway.relocations import Relocations
+from s3proxy.gateway.writes import Writes
 from s3proxy.reconcile_config import HOUR, MINUTE
 from s3proxy.s3.proofs import WholeProof
 from s3proxy.storages import Storages
@@ -44,7 +47,11 @@ class Reconciling:
 
 
 async def reconciling_of(
-    settings: Settings, state: StateStore, storages: Storages, sites: Federated | None
+    settings: Settings,
+    state: StateStore,
+    storages: Storages,
+    writes: Writes,
+    sites: Federated | None,
 ) -> Reconciling | None:
     """The parts over one state, in which jobs are kept; None where there is no state."""
     if isinstance(state, DerivedState):
@@ -53,7 +60,7 @@ async def reconciling_of(
     await own.prepare()
     standings = Standings(own)
     kinds = [
-        *works_here(state, storages, sites),
+        *works_here(state, storages, writes, sites),
         *works_between(settings, state, sites, standings),
     ]
     works = {work.kind: work for work in kinds}
@@ -66,13 +73,16 @@ async def reconciling_of(
     )
 
 
-def works_here(state: StateStore, storages: Storages, sites: Federated | None) -> list[Work]:
+def works_here(
+    state: StateStore, storages: Storages, writes: Writes, sites: Federated | None
+) -> list[Work]:
     """What is done with our own storages; other sites are told, and asked for what is lost."""
     tell = sites.buckets.made if sites else None
     lost = LostObjects(sites.remote, sites.replicas) if sites else None
     return [
         Adopt(state, storages.store, storages.each, owner=OWNER, tell=tell),
         Scrub(state, storages.store, storages.each, lost, WholeProof),
+        Migrate(state, storages.each, Relocations(state, storages.each, writes)),
     ]
 
 

@@ -38,6 +38,7 @@ class Storages:
 def storages_of(settings: Settings, locate: Locate, meter: Meter | None = None) -> Storages:
     """One storage, or several as one. `locate` says in which of them a bucket is.
 
+    With a state a single one is as one of several, too: buckets may have come from others.
     `meter` is told what storages that are reached over a network do.
     """
     backends = _backends(settings)
@@ -57,10 +58,11 @@ def storages_of(settings: Settings, locate: Locate, meter: Meter | None = None) 
         name: _prefixed(buffers.get(name) or _unbuffered(store, backends[name]), backends[name])
         for name, store in stores.items()
     }
-    if len(stores) == 1:
+    if len(stores) == 1 and settings.state.kind == "none":
         return Storages(stores[DEFAULT], stores, buffers)
     _require_alike(settings, stores)
-    return Storages(Placed(stores, locate), stores, buffers)
+    placed = Placed(stores, locate, remembered=settings.state.kind != "none")
+    return Storages(placed, stores, buffers)
 
 
 def buffer_folders(settings: Settings) -> Iterator[tuple[str, Path]]:

@@ -14,6 +14,7 @@ from s3proxy.admin.resources import (
     in_sync,
     jobs,
     keys,
+    migrations,
     operators,
     pending,
     rules,
@@ -41,6 +42,7 @@ RESOURCES: Final = (
     in_sync,
     rules,
     jobs,
+    migrations,
 )
 PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
 ANSWERS: Final[dict[int | str, dict[str, Any]]] = {

@@ -6,6 +6,7 @@ from fastapi import Depends, Request
 
 from backends.errors import Refused
 from reconcile.ledger import Ledger
+from reconcile.migrations import Migrations
 from reconcile.standing import Standings
 from reconcile.verification import Verifications
 from replication.expiry import ExpiryRules
@@ -46,6 +47,12 @@ def _jobs(here: Here) -> Ledger:
     return here.jobs
 
 
+def _migrations(here: Here) -> Migrations:
+    if here.migrations is None:
+        raise Refused(NO_STATE)
+    return here.migrations
+
+
 def _standings(here: Here) -> Standings:
     if here.standings is None:
         raise Refused(ALONE)
@@ -62,4 +69,5 @@ def expiry_of(here: Here) -> ExpiryRules:
 Sites = Annotated[Federation, Depends(federation_of)]
 Verifying = Annotated[Verifications, Depends(_verifications)]
 Jobs = Annotated[Ledger, Depends(_jobs)]
+Migrating = Annotated[Migrations, Depends(_migrations)]
 InSync = Annotated[Standings, Depends(_standings)]

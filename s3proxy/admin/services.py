@@ -7,6 +7,7 @@ from typing import Any
 from backends.errors import BackendError
 from backends.state.protocol import StateStore
 from reconcile.ledger import Ledger
+from reconcile.migrations import Migrations
 from reconcile.standing import Standings
 from reconcile.verification import Verifications
 from replication.expiry import ExpiryRules
@@ -32,8 +33,8 @@ class Storage:
 class Services:
     """`configuration` has no secrets in it.
 
-    Without state there are no `jobs` and no `expiry`; a site that has no others has no
-    `federation`, no `verifications` and no `standings`.
+    Without state there are no `jobs`, no `migrations` and no `expiry`; a site that has no others
+    has no `federation`, no `verifications` and no `standings`.
     """
 
     operators: Operators
@@ -43,6 +44,7 @@ class Services:
     version: str
     site: str
     jobs: Ledger | None = None
+    migrations: Migrations | None = None
     federation: Federation | None = None
     verifications: Verifications | None = None
     standings: Standings | None = None

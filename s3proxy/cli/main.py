@@ -16,6 +16,7 @@ from s3proxy.cli import (
     disasters,
     events,
     keys,
+    migrations,
     operators,
     reconcile,
     scrubbing,
@@ -47,6 +48,7 @@ commands.add_typer(operators.commands, name="operator")
 commands.add_typer(sites.commands, name="site")
 commands.add_typer(buckets.commands, name="bucket")
 commands.add_typer(reconcile.commands, name="reconcile")
+commands.add_typer(migrations.commands, name="migrate")
 commands.add_typer(disasters.commands, name="dr")
 commands.command("adopt")(adopting.adopt)
 commands.command("scrub")(scrubbing.scrub)

@@ -97,19 +97,22 @@ class Writes:
         *,
         upload: str = "",
         again: bool = False,
+        keeps: bool = False,
     ) -> bool:
         """As `run`, of what another site wrote as `version`, and nobody is told.
 
         Whether it is the key's current row now. Superseded where that was clear before its last
         bytes were stored; Busy where another writer is at the same version. With `again` the row of
-        that version, which must be the current one, gets the bytes and stays as it is.
+        that version, which must be the current one, gets the bytes and stays as it is. With `keeps`
+        the bytes that the row had before stay in the storage.
         """
         lease = Lease(
             self._state, bucket, key, self._terms, upload=upload, version=version, again=again
         )
         async with lease:
             row = await self._unless_it_fails(lease, put(lease))
-            return (await self._commit(row, None, lease, UNCONDITIONAL, upload)).won
+            committed = await self._commit(row, None, lease, UNCONDITIONAL, upload, keeps=keeps)
+            return committed.won
 
     async def remove(
         self, bucket: str, key: str, operation: str, *, condition: Precondition = UNCONDITIONAL
@@ -165,6 +168,16 @@ class Writes:
             finally:
                 await self._forget(lease)
 
+    @asynccontextmanager
+    async def alone(self, bucket: str, key: str) -> AsyncIterator[None]:
+        """Where writers take turns nobody writes the key while the block runs. Busy."""
+        async with Lease(self._state, bucket, key, self._terms) as lease:
+            await lease.settle()
+            try:
+                yield
+            finally:
+                await self._forget(lease)
+
     async def _remove(self, bucket: str, key: str, lease: Lease) -> Version:
         version = await lease.settle()
         await self._store.delete(bucket, key, lease.replacing or "")
@@ -194,7 +207,10 @@ class Writes:
         lease: Lease,
         condition: Precondition,
         upload: str,
+        *,
+        keeps: bool = False,
     ) -> Committed:
+        keeps = keeps or self.in_place
         try:
             committed = await self._state.commit(
                 row,
@@ -202,7 +218,7 @@ class Writes:
                 intent=await lease.fulfilled(),
                 condition=condition,
                 upload=upload,
-                overwrote=self.in_place,
+                overwrote=keeps,
             )
         except (PreconditionFailed, NotFound) as error:
             await self._take_back(row, lease, upload)
@@ -211,7 +227,7 @@ class Writes:
             raise
         if not committed.won:
             await self._take_back(row, lease, upload)
-        elif not self.in_place:
+        elif not keeps:
             self._discards.add(committed.replaced)
         return committed
 

@@ -11,12 +11,15 @@ from typing import Final
 import pytest
 
 from backends.errors import BucketNotFound
+from backends.model import Bucket
+from backends.storage.addresses import Place
 from backends.storage.azure import AzureOptions, AzureStore
 from backends.storage.gcs import GCSOptions, GCSStore
 from backends.storage.layers.breaker import Breaker, Limits
 from backends.storage.layers.buffered import Buffered, BufferOptions, Resolving
 from backends.storage.layers.forwarding import Forwarding
 from backends.storage.layers.metered import Metered
+from backends.storage.layers.migrating import Migrating
 from backends.storage.layers.placed import Placed
 from backends.storage.layers.prefixed import Prefixed
 from backends.storage.layers.throttled import Rate, Throttled
@@ -155,7 +158,7 @@ def on_disk_in_place(_: pytest.FixtureRequest, folder: Path) -> ObjectStore:
     return LocalStore.open(folder, durable=False, keeps_replaced=False)
 
 
-async def unknown(bucket: str) -> str:
+async def unknown(bucket: str) -> Place:
     """Nobody remembers where a bucket is: it has to be looked for."""
     raise BucketNotFound(bucket)
 
@@ -167,6 +170,28 @@ def placed(store: Opener) -> Opener:
         second = store(request, folder)
         first = MemoryStore(keeps_replaced=second.capabilities.keeps_replaced)
         return Placed({"near": first, "": second}, unknown)
+
+    return opened
+
+
+class Moving(Migrating):
+    """A bucket on its way: both storages have it."""
+
+    def __init__(self, old: ObjectStore, new: ObjectStore) -> None:
+        super().__init__({"old": old, "new": new}, Place("old", "new", ("old", "new")))
+        self._old = old
+
+    async def create_bucket(self, bucket: Bucket) -> None:
+        await self._old.create_bucket(bucket)
+        await super().create_bucket(bucket)
+
+
+def moving(store: Opener) -> Opener:
+    """A store that a bucket moves to, from another one."""
+
+    def opened(request: pytest.FixtureRequest, folder: Path) -> ObjectStore:
+        new = store(request, folder / "new")
+        return Moving(MemoryStore(keeps_replaced=new.capabilities.keeps_replaced), new)
 
     return opened
 
@@ -183,6 +208,8 @@ OBJECT_STORES: Final[dict[str, Opener]] = {
     "gcs stub": gcs_stub,
     "placed memory": placed(in_memory),
     "placed local": placed(on_disk),
+    "moving memory in place": moving(in_memory_in_place),
+    "moving local": moving(on_disk),
     **{f"{layer} memory": layered(layer, in_memory) for layer in LAYERS},
     **{f"{layer} local": layered(layer, on_disk) for layer in LAYERS},
     "buffered memory": buffered(in_memory_in_place),

@@ -1,35 +1,60 @@
 """Several storages as one: each bucket lies in one of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, suppress
-from typing import Final
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from functools import cache
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
 from backends.errors import BucketNotFound, NotFound
 from backends.model import Bucket, Facts
-from backends.storage.layers.flowing import Flowing
+from backends.storage.addresses import Place
+from backends.storage.capabilities import common
 from backends.storage.layers.forwarding import Forwarding
+from backends.storage.layers.migrating import Migrating
 from backends.storage.protocol import Capabilities, ObjectStore, Stored
 
 REMEMBERED: Final = 10_000
-Locate = Callable[[str], Awaitable[str]]
+TRUSTED_SECONDS: Final = 1.0
+NEVER: Final = float("inf")
+Locate = Callable[[str], Awaitable[Place]]
+
+
+class Known(NamedTuple):
+    """A place, and when it is to be looked at again."""
+
+    place: Place
+    until: float
 
 
 class Placed(Forwarding):
-    """Sends each call to the storage that has the bucket.
+    """Sends each call to the storage that has the bucket, or to those that it moves between.
 
-    `locate` answers the name of the storage of a bucket that state knows; what it does not know
-    is looked for in all of them, in their order.
+    `locate` answers the place of a bucket that state knows, and is asked again once in so many
+    seconds, for which its answer is trusted: a bucket can move while it is in use. What state does
+    not know is looked for in all storages, in their order. Where buckets are `remembered` it knows
+    each that was made.
     """
 
-    def __init__(self, stores: Mapping[str, ObjectStore], locate: Locate) -> None:
+    def __init__(
+        self,
+        stores: Mapping[str, ObjectStore],
+        locate: Locate,
+        *,
+        remembered: bool = False,
+        trusted_seconds: float = TRUSTED_SECONDS,
+    ) -> None:
         super().__init__(next(iter(stores.values())))
         self._stores = stores
         self._locate = locate
-        self._places: dict[str, str] = {}
+        self._remembered = remembered
+        self._trusted_seconds = trusted_seconds
+        self._places: dict[str, Known] = {}
         self._common = common([store.capabilities for store in stores.values()])
+        self._at_place = cache(lambda place: Migrating(stores, place))
 
     @property
     def capabilities(self) -> Capabilities:
@@ -39,16 +64,17 @@ class Placed(Forwarding):
         await asyncio.gather(*(store.ping() for store in self._stores.values()))
 
     async def create_bucket(self, bucket: Bucket) -> None:
-        """Make it in the storage it names, unless another one has it already."""
+        """Make it in the storage it names, unless it is another one's already."""
         try:
-            store, _ = await self._at(bucket.name)
+            store = await self._made_in(bucket.name)
         except BucketNotFound:
             store = self._stores[bucket.storage]
         await store.create_bucket(bucket)
+        self._places.pop(bucket.name, None)
 
     async def find_bucket(self, bucket: str) -> Bucket:
         found = await super().find_bucket(bucket)
-        return replace(found, storage=self._places[bucket])
+        return replace(found, storage=(await self._place(bucket)).home)
 
     async def delete_bucket(self, bucket: str) -> None:
         await super().delete_bucket(bucket)
@@ -80,14 +106,10 @@ class Placed(Forwarding):
         replacing: str | None = None,
     ) -> Stored:
         """Inside one storage by itself, between two through here."""
-        (source, _), (target, _) = await self._at(bucket), await self._at(to_bucket)
-        if source is target:
-            return await super().copy(
-                bucket, key, locator, to_bucket, to_key, facts, replacing=replacing
-            )
-        async with aclosing(await source.get(bucket, key, locator)) as pieces:
-            flowing = Flowing(pieces, facts.size, facts)
-            return await target.put(to_bucket, to_key, flowing, replacing=replacing)
+        source, target = await self._migrating(bucket), await self._migrating(to_bucket)
+        return await source.copy_to(
+            target, bucket, key, locator, to_bucket, to_key, facts, replacing=replacing
+        )
 
     async def abort_upload(self, bucket: str, key: str, upload: str) -> None:
         """In a bucket that is gone there is nothing to abort."""
@@ -103,19 +125,40 @@ class Placed(Forwarding):
 
     async def _at(self, bucket: str) -> tuple[ObjectStore, str]:
         """BucketNotFound where no storage has it."""
-        place = self._places.get(bucket)
-        if place is None:
-            place = await self._find(bucket)
-            if len(self._places) >= REMEMBERED:
-                self._places.clear()
-            self._places[bucket] = place
-        return self._stores[place], bucket
+        return await self._migrating(bucket), bucket
 
-    async def _find(self, bucket: str) -> str:
+    async def _migrating(self, bucket: str) -> Migrating:
+        return self._at_place(await self._place(bucket))
+
+    async def _made_in(self, bucket: str) -> ObjectStore:
+        """Where it was made before: as state remembers it, or else as the storages tell."""
+        if not self._remembered:
+            return await self._migrating(bucket)
+        place = await self._locate(bucket)
+        if place.gone:
+            raise BucketNotFound(f"the bucket {bucket} is gone")
+        return self._at_place(place)
+
+    async def _place(self, bucket: str) -> Place:
+        """Where the bucket lies; while one caller looks again, the others go by what is known."""
+        now = time.monotonic()
+        known = self._places.get(bucket)
+        if known and known.until > now:
+            return known.place
+        if known:
+            self._places[bucket] = known._replace(until=now + self._trusted_seconds)
+        found = await self._find(bucket)
+        if len(self._places) >= REMEMBERED:
+            self._places.clear()
+        self._places[bucket] = found
+        return found.place
+
+    async def _find(self, bucket: str) -> Known:
         try:
-            return await self._locate(bucket)
+            return Known(await self._locate(bucket), time.monotonic() + self._trusted_seconds)
         except NotFound:
-            return await self._search(bucket)
+            name = await self._search(bucket)
+            return Known(Place(name, name), NEVER)
 
     async def _search(self, bucket: str) -> str:
         for name, store in self._stores.items():
@@ -125,15 +168,3 @@ class Placed(Forwarding):
                 continue
             return name
         raise BucketNotFound(f"no storage has a bucket {bucket}")
-
-
-def common(of: Sequence[Capabilities]) -> Capabilities:
-    """What all of them can do."""
-    return Capabilities(
-        keeps_replaced=all(one.keeps_replaced for one in of),
-        conditional=all(one.conditional for one in of),
-        lists_facts=all(one.lists_facts for one in of),
-        etag_is_locator=any(one.etag_is_locator for one in of),
-        catalogued=any(one.catalogued for one in of),
-        least_part=max(one.least_part for one in of),
-    )

@@ -1,5 +1,6 @@
 """Buckets, whoever they belong to; what is in them is for S3."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, Literal
 
@@ -8,8 +9,10 @@ from pydantic import Field
 
 from backends import model
 from backends.errors import BucketNotFound
+from reconcile.migration import shown
 from s3proxy.admin.here import Here, expiry_of, federation_of
 from s3proxy.admin.resources.models import After, Asked, Limit, Told, moment
+from s3proxy.admin.services import Services
 
 SYSTEM: Final = "."
 # Names of buckets start with a letter or a digit, all above this; those of our own with a dot.
@@ -20,7 +23,7 @@ router = APIRouter(prefix="/buckets", tags=["clients"])
 
 
 class Bucket(Told):
-    """A bucket, its owner, and where its bytes lie."""
+    """A bucket, its owner, and where its new bytes go."""
 
     name: str
     owner: str
@@ -74,13 +77,14 @@ async def list_buckets(here: Here, after: After = "", limit: Limit = 100) -> Buc
     """List buckets of all owners, by name."""
     found = await here.state.every_bucket(after=max(after, BEFORE_ALL), limit=limit)
     last = found[-1].name if len(found) == limit else None
-    return Buckets(buckets=[_told(bucket) for bucket in found], next=last)
+    return Buckets(buckets=await _all(found, here), next=last)
 
 
 @router.get("/{name}")
 async def get_bucket(name: str, here: Here) -> SharedBucket:
     """Show one bucket."""
-    told = _told(await _found(name, here)).model_dump()
+    [bucket] = await _all([await _found(name, here)], here)
+    told = bucket.model_dump()
     facts = await here.federation.bucket(name) if here.federation else None
     if facts:
         told |= {"home": facts.home, "remote_read": facts.remote_read}
@@ -110,11 +114,16 @@ async def _found(name: str, here: Here) -> model.Bucket:
     return await here.state.bucket(name)
 
 
-def _told(bucket: model.Bucket) -> Bucket:
+async def _all(found: Sequence[model.Bucket], here: Services) -> list[Bucket]:
+    moved = await here.migrations.storages(found) if here.migrations else {}
+    return [_told(bucket, moved.get(bucket.name, bucket.storage)) for bucket in found]
+
+
+def _told(bucket: model.Bucket, storage: str) -> Bucket:
     return Bucket(
         name=bucket.name,
         owner=bucket.owner,
         created=moment(bucket.created),
         region=bucket.region,
-        storage=bucket.storage or "default",
+        storage=shown(storage),
     )
