@@ -16,6 +16,7 @@ from backends.model import Bucket, Facts, Version
 from backends.state.completing import Completing
 from backends.state.found import Given
 from backends.state.rebuild import rebuild
+from backends.storage.addresses import Place
 from backends.storage.layers.forwarding import Forwarding
 from backends.storage.layers.placed import Placed
 from backends.storage.memory import MemoryStore
@@ -392,8 +393,9 @@ async def test_a_bucket_of_a_named_storage_is_found_there(
     s3.put(CAT)
     each = {"": MemoryStore(keeps_replaced=False), "attic": s3.store}
 
-    async def locate(bucket: str) -> str:
-        return (await s3.known.bucket(bucket)).storage
+    async def locate(bucket: str) -> Place:
+        storage = (await s3.known.bucket(bucket)).storage
+        return Place(storage, storage)
 
     placed = Placed(each, locate)
     work = Adopt(s3.known, placed, each, owner="main")
