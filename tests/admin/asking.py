@@ -1,5 +1,6 @@
 """A gateway in this process, and its operators' API, asked as a server would ask it."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -73,8 +74,12 @@ async def asked(
     }
     messages: list[dict[str, Any]] = []
 
+    requests = [{"type": "http.request", "body": body, "more_body": False}]
+
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
+        if not requests:
+            await asyncio.Event().wait()  # a client that stays
+        return requests.pop()
 
     async def send(message: dict[str, Any]) -> None:
         messages.append(message)
