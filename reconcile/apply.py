@@ -12,6 +12,7 @@ from backends.model import Row, Version
 from backends.state.protocol import StateStore
 from reconcile.plan import Action, Change, version_of
 from replication.client import SiteClient
+from replication.parked import Parking
 from replication.push import Push
 from replication.remote import Remote
 from replication.wire import SiteAway
@@ -63,7 +64,7 @@ OUTCOMES: Final = {True: Result.APPLIED, False: Result.NEWER}
 class Applier:
     """Applies changes at our site, `home`, and at others, each a `client` of its name.
 
-    SiteAway where one is away.
+    What arrives is no dead letter any more. SiteAway where one is away.
     """
 
     def __init__(
@@ -73,12 +74,14 @@ class Applier:
         here: Here,
         push: Push,
         client: Callable[[str], SiteClient],
+        parking: Parking,
     ) -> None:
         self._home = home
         self._state = state
         self._here = here
         self._push = push
         self._client = client
+        self._parking = parking
 
     async def apply(self, bucket: str, changes: Sequence[Change]) -> list[Applied]:
         """All changes of one key, which have one winner; ours first: others get it from us."""
@@ -105,6 +108,8 @@ class Applier:
         if row is None or row.version < version_of(change.best):
             return Result.SKIPPED
         sent = await self._push.row(row, self._client(change.site))
+        if not sent.stale:
+            await self._parking.settle(change.site, bucket, change.key)
         return OUTCOMES[not sent.stale]
 
     async def _take(self, bucket: str, change: Change) -> bool:

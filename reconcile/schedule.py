@@ -11,9 +11,11 @@ from backends.errors import BackendError, Refused
 from backends.state.holding import new_holder
 from backends.state.protocol import StateStore
 from reconcile.ledger import Ledger
+from replication.documents import Documents, value_at
 
 log: Final = structlog.get_logger("jobs")
 LEASE_NAME: Final = "schedule"
+KNOWN: Final = "schedule/"
 LONGEST_PAUSE: Final = 30.0
 SECOND: Final = 1000
 
@@ -28,10 +30,13 @@ class Recurring(NamedTuple):
 
 
 class Schedule:
-    """Starts what recurs, until cancelled."""
+    """Starts what recurs, until cancelled; for the first time when it was known for that long."""
 
-    def __init__(self, state: StateStore, ledger: Ledger, recurring: Sequence[Recurring]) -> None:
+    def __init__(
+        self, state: StateStore, own: Documents, ledger: Ledger, recurring: Sequence[Recurring]
+    ) -> None:
         self._state = state
+        self._own = own
         self._ledger = ledger
         self._recurring = recurring
 
@@ -59,9 +64,16 @@ class Schedule:
             log.debug("nothing to do", kind=one.kind, reason=str(error))
 
     async def _is_due(self, one: Recurring) -> bool:
+        now, every = milliseconds(), one.every * SECOND
         known = [job for job in await self._ledger.jobs(one.kind) if job.job.scheduled]
         if not known:
-            return True
+            return now - await self._known_since(one.kind, now) >= every
         last = known[0]
-        old = milliseconds() - last.job.created >= one.every * SECOND
-        return old and last.progress.standing.is_end
+        return now - last.job.created >= every and last.progress.standing.is_end
+
+    async def _known_since(self, kind: str, now: int) -> int:
+        """When it was first on the schedule, in milliseconds."""
+        since = await value_at(self._own, KNOWN + kind, int, None)
+        if since is None:
+            await self._own.put(KNOWN + kind, now)
+        return since or now

@@ -19,6 +19,7 @@ from reconcile.scrub import Scrub
 from reconcile.standing import Standings
 from reconcile.walk import Walk
 from replication.documents import OWN, Documents
+from replication.parked import Parking
 from s3proxy.config import Settings
 from s3proxy.federated import Federated
 from s3proxy.first_key import OWNER
@@ -68,7 +69,7 @@ async def reconciling_of(
     return Reconciling(
         ledger,
         Runner(state, ledger, works),
-        Schedule(state, ledger, recurring_of(settings, sites)),
+        Schedule(state, own, ledger, recurring_of(settings, sites)),
         standings,
     )
 
@@ -100,7 +101,8 @@ def works_between(
         lambda: sites.replicator.topology,
         keep=int(settings.state.tombstone_hours * HOUR * SECOND) // 2,
     )
-    applier = Applier(home, state, sites.alignment, sites.push, walk.client)
+    parking = Parking(Documents(state, OWN))
+    applier = Applier(home, state, sites.alignment, sites.push, walk.client, parking)
     return [Reconciliation(home, walk, applier, standings), Drill(home, state, walk)]
 
 
