@@ -10,9 +10,11 @@ from msgspec.structs import replace
 
 from backends.clock import milliseconds
 from backends.errors import Refused
+from backends.model import KeyRange
 from backends.state.protocol import StateStore
 from backends.storage.layers.placed import TRUSTED_SECONDS
 from backends.storage.protocol import ObjectStore
+from reconcile.counting import objects_in
 from reconcile.indexing import Indexing
 from reconcile.jobs import Checkpoint, Job, Outcome, Step, checkpoint_of, order_of
 from reconcile.migration import Migration, MigrationRecords, Phase
@@ -98,11 +100,11 @@ class Migrate:
             plan = plan_of(migration)
             if reached.phase != migration.phase:
                 reached = Reached(migration.phase)
+            total = await self._total(migration)
             async with aclosing(self._pages(ordered, migration, plan, reached)) as pages:
                 async for name, page, reached in pages:
-                    yield Step(
-                        _written(reached), name, page.done, page.moved, findings=page.findings
-                    )
+                    written = _written(reached)
+                    yield Step(written, name, page.done, page.moved, total, page.findings)
             outcome = await self._end(migration, plan, reached)
             if outcome is Outcome.DIFFERENCES or migration.phase is not Phase.INDEXING:
                 break
@@ -119,6 +121,12 @@ class Migrate:
             page = await stages[name].page(reached.after)
             reached = after_page(reached, page, rounds=name == COPY)
             yield name, page, reached
+
+    async def _total(self, migration: Migration) -> int | None:
+        """How many objects there are; while they are indexed nobody knows."""
+        if migration.phase is Phase.INDEXING:
+            return None
+        return await objects_in(self._state, migration.bucket, KeyRange())
 
     async def _until_known(self, migration: Migration) -> None:
         """Wait until no process writes where it did before this phase."""

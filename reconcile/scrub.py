@@ -13,11 +13,13 @@ from msgspec.structs import replace
 
 from backends.errors import AccessDenied, BucketNotFound, Refused
 from backends.model import Bucket
+from backends.ranges import range_of
 from backends.state.found import PAGE
 from backends.state.protocol import StateStore
 from backends.state.transfer import every_bucket
 from backends.storage.protocol import ObjectStore
 from reconcile.comparing import Difference, Ground, differences, page_at
+from reconcile.counting import objects_in
 from reconcile.jobs import Checkpoint, Finding, Job, Outcome, Step, checkpoint_of, order_of
 from reconcile.proving import Prove, proved
 from reconcile.remedies import MENDED, Remedies, Restores, Unknown
@@ -108,6 +110,7 @@ class Scrub:
             findings = () if job.dry_run else await self._swept()
             at = replace(at, swept=True)
             yield Step(_told(at), "sweeping", findings=findings)
+            yield Step(_told(at), SCRUBBING, total=await self._total(order))
         async for bucket in every_bucket(self._state):
             if not order.wants(bucket.name) or not at.remains(bucket.name):
                 continue
@@ -126,6 +129,11 @@ class Scrub:
         at = at.told(findings)
         outcome = Outcome.DIFFERENCES if at.left else Outcome.ALIKE
         yield Step(_told(at), SCRUBBING, findings=findings, outcome=outcome)
+
+    async def _total(self, order: ScrubOrder) -> int:
+        within = range_of(order.prefix)
+        names = [one.name async for one in every_bucket(self._state) if order.wants(one.name)]
+        return sum([await objects_in(self._state, name, within) for name in names])
 
     async def _bucket(
         self, job: Job, order: ScrubOrder, bucket: Bucket, at: ScrubCheckpoint

@@ -13,12 +13,12 @@ from msgspec import Struct
 from backends.bounded import bounded
 from backends.clock import milliseconds
 from backends.errors import BucketNotFound, NotFound, Refused
-from backends.model import KeyRange, Row
+from backends.model import Row
 from backends.ranges import range_of
 from backends.state.protocol import StateStore
 from backends.state.transfer import every_bucket
 from reconcile.compare import compare
-from reconcile.comparison import STRIDE
+from reconcile.counting import objects_in
 from reconcile.holders import StateHolder
 from reconcile.plan import Change, Planner, Wants
 from replication.client import Link, SiteClient
@@ -117,19 +117,8 @@ class Walk:
     async def count(self, order: Order) -> int:
         """How many objects of ours it has to look at."""
         within = range_of(order.prefix)
-        return sum([await self._objects(bucket, within) for bucket in await self.buckets(order)])
-
-    async def _objects(self, bucket: str, left: KeyRange) -> int:
-        """In strides, since no statement may take for ever."""
-        ours, now, total = StateHolder(self._state, self._home), milliseconds(), 0
-        while True:
-            cuts = await ours.split(bucket, left, every=STRIDE, limit=1)
-            stride = KeyRange(left.after, cuts[0]) if cuts else left
-            (found,) = await ours.digests(bucket, [stride], before=now, buried_since=now)
-            total += found.objects
-            if stride == left:
-                return total
-            left = KeyRange(stride.upto, left.upto)
+        names = await self.buckets(order)
+        return sum([await objects_in(self._state, name, within) for name in names])
 
     async def since(
         self, order: Order, bucket: str, after: str, before: int, *, by_rules: bool = True
