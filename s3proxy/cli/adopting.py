@@ -4,17 +4,21 @@ from typing import Annotated
 
 import typer
 
+from s3proxy.cli.connected import connected
 from s3proxy.cli.jobs import Detach, DryRun, Objects, followed, started
-from s3proxy.cli.remote import LOCAL, OperatorKey, Server, remote_of
-from s3proxy.cli.terminal import Config, Data
+from s3proxy.cli.remote import Remote
 
 Pairs = list[str] | None
 
 
+@connected
 def adopt(
+    remote: Remote,
     bucket: Annotated[str, typer.Argument(help="The bucket's name in the storage.")],
-    storage: Annotated[str, typer.Option(help="The named storage it lies in. [any]")] = "",
-    owner: Annotated[str, typer.Option(help="Whose a new bucket is. [main]")] = "",
+    storage: Annotated[
+        str, typer.Option(help="The named storage it lies in; any if left out.")
+    ] = "",
+    owner: Annotated[str, typer.Option(help="Whose a new bucket is; main if left out.")] = "",
     prefix: Annotated[str, typer.Option(help="Only objects whose keys begin so.")] = "",
     metadata: Annotated[
         Pairs, typer.Option(help="name=value for objects that lack it; repeatable.")
@@ -31,13 +35,8 @@ def adopt(
     dry_run: DryRun = False,
     objects_per_second: Objects = 0,
     detach: Detach = False,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Take an existing bucket in, while clients use it; exit code 4: a dry run found objects."""
-    remote = remote_of(server, operator_key, config, data)
     order = {
         "bucket": bucket,
         "storage": storage,

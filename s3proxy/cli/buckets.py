@@ -6,8 +6,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from s3proxy.cli.remote import LOCAL, OperatorKey, Server, remote_of
-from s3proxy.cli.terminal import Config, Data, out
+from s3proxy.cli.connected import connected
+from s3proxy.cli.remote import Remote
+from s3proxy.cli.terminal import out
 from s3proxy.config import ConfigError
 
 Name = Annotated[str, typer.Argument(help="The bucket's name.")]
@@ -23,14 +24,11 @@ commands: Final = typer.Typer(help="Look after buckets.", no_args_is_help=True)
 
 
 @commands.command("list")
+@connected
 def list_buckets(
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
+    remote: Remote,
 ) -> None:
     """List the buckets of all owners."""
-    remote = remote_of(server, operator_key, config, data)
     table = Table("bucket", "owner", "created", "storage")
     page = remote.get("buckets")
     while True:
@@ -44,21 +42,20 @@ def list_buckets(
 
 
 @commands.command("show")
+@connected
 def show_bucket(
+    remote: Remote,
     name: Name,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Show what is known of a bucket."""
-    remote = remote_of(server, operator_key, config, data)
     for field, value in remote.get("buckets", name).items():
         out.print(f"{field}: {value}", markup=False)
 
 
 @commands.command("set")
+@connected
 def set_bucket(
+    remote: Remote,
     name: Name,
     home: Annotated[
         str | None,
@@ -76,13 +73,8 @@ def set_bucket(
         str | None,
         typer.Option(help='The bucket that objects are copied to before they expire; "": none.'),
     ] = None,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Change a bucket at all sites: how they share it, when its objects expire."""
-    remote = remote_of(server, operator_key, config, data)
     given: dict[str, Any] = {
         "home": home,
         "remote_read": remote_read,

@@ -4,9 +4,10 @@ from typing import Annotated, Final
 
 import typer
 
+from s3proxy.cli.connected import connected
 from s3proxy.cli.jobs import Detach, at_rest, require_done, started
-from s3proxy.cli.remote import LOCAL, OperatorKey, Server, remote_of
-from s3proxy.cli.terminal import Config, Data, out
+from s3proxy.cli.remote import Remote
+from s3proxy.cli.terminal import out
 
 SUMMARY: Final = "SUMMARY"
 
@@ -19,17 +20,16 @@ def group() -> None:
 
 
 @commands.command("drill")
+@connected
 def drill(
+    remote: Remote,
     without: Annotated[str, typer.Option(help="The site that is thought away.")],
-    bucket: Annotated[list[str] | None, typer.Option(help="Names or patterns. [all]")] = None,
+    bucket: Annotated[
+        list[str] | None, typer.Option(help="Names or patterns; all if left out.")
+    ] = None,
     detach: Detach = False,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Tell what would be lost without a site, and how long a refill takes; touches nothing."""
-    remote = remote_of(server, operator_key, config, data)
     job = started(remote, "drill", {"without": without, "buckets": bucket})
     if detach:
         out.print(job["id"], markup=False)

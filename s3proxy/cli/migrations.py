@@ -8,9 +8,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from backends.errors import NotFound
+from s3proxy.cli.connected import connected
 from s3proxy.cli.jobs import Bytes, Detach, Objects, followed, in_words, started
-from s3proxy.cli.remote import LOCAL, OperatorKey, Remote, Server, remote_of
-from s3proxy.cli.terminal import Config, Data, out
+from s3proxy.cli.remote import Remote
+from s3proxy.cli.terminal import out
 from s3proxy.config import ConfigError
 from s3proxy.first_key import OWNER
 
@@ -21,7 +22,9 @@ commands: Final = typer.Typer(help="Move buckets between storages.", no_args_is_
 
 
 @commands.command("start")
+@connected
 def start(
+    remote: Remote,
     to: Annotated[str, typer.Option("--to", help="The storage's name in the settings.")],
     bucket: Annotated[str, typer.Argument(help="The bucket's name.")] = "",
     source: Annotated[
@@ -34,10 +37,6 @@ def start(
     objects_per_second: Objects = 0,
     bytes_per_second: Bytes = 0,
     detach: Detach = False,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Begin: new objects go to the new storage at once, the others are copied behind them.
 
@@ -45,7 +44,6 @@ def start(
     """
     if not bucket and not source:
         raise ConfigError("name a bucket, or with --from the storage whose buckets are to move")
-    remote = remote_of(server, operator_key, config, data)
     body = {
         "bucket": bucket,
         "source": source,
@@ -61,15 +59,12 @@ def start(
 
 
 @commands.command("status")
+@connected
 def status(
+    remote: Remote,
     bucket: Annotated[str, typer.Argument(help="The bucket's name; all if left out.")] = "",
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Show how far migrations are."""
-    remote = remote_of(server, operator_key, config, data)
     if bucket:
         out.print(_table(remote, [remote.get("migrations", bucket)]))
     else:
@@ -77,25 +72,24 @@ def status(
 
 
 @commands.command("cutover")
+@connected
 def cut_over(
+    remote: Remote,
     bucket: Bucket,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave in the old storage what is there.")
     ] = False,
     detach: Detach = False,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Make it final: what the old storage still has of the bucket is removed."""
-    remote = remote_of(server, operator_key, config, data)
     migration = remote.post("migrations", bucket, "cutover", body={"keep": keep})
     followed(remote, remote.get("jobs", migration["job"]), detach=detach)
 
 
 @commands.command("verify")
+@connected
 def verify(
+    remote: Remote,
     bucket: Bucket,
     deep: Annotated[
         bool, typer.Option("--deep", help="Read every object and compare its digest.")
@@ -103,16 +97,11 @@ def verify(
     objects_per_second: Objects = 0,
     bytes_per_second: Bytes = 0,
     detach: Detach = False,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Ask the storage that the bucket moved to for every object. Exit code 4: some are wrong.
 
     Then the migration is at `copying` again, unless the cut-over was before.
     """
-    remote = remote_of(server, operator_key, config, data)
     job = started(
         remote,
         "migrate",
@@ -124,16 +113,13 @@ def verify(
 
 
 @commands.command("rollback")
+@connected
 def roll_back(
+    remote: Remote,
     bucket: Bucket,
     detach: Detach = False,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Bring the bucket back, with all that was written meanwhile; possible until the cut-over."""
-    remote = remote_of(server, operator_key, config, data)
     migration = remote.post("migrations", bucket, "rollback")
     followed(remote, remote.get("jobs", migration["job"]), detach=detach)
 

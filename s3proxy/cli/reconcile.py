@@ -7,6 +7,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from s3proxy.cli.connected import connected
 from s3proxy.cli.jobs import (
     Bytes,
     Detach,
@@ -19,8 +20,8 @@ from s3proxy.cli.jobs import (
     started,
     tell,
 )
-from s3proxy.cli.remote import LOCAL, OperatorKey, Server, remote_of
-from s3proxy.cli.terminal import Config, Data, out
+from s3proxy.cli.remote import Remote
+from s3proxy.cli.terminal import out
 
 commands: Final = typer.Typer(
     help="Make sites alike while traffic goes on; see to jobs.", no_args_is_help=True
@@ -30,12 +31,21 @@ SHOWN: Final = 1000
 
 
 @commands.command("start")
+@connected
 def start(
-    bucket: Annotated[list[str] | None, typer.Option(help="Names or patterns. [all]")] = None,
+    remote: Remote,
+    bucket: Annotated[
+        list[str] | None, typer.Option(help="Names or patterns; all if left out.")
+    ] = None,
     prefix: Annotated[str, typer.Option(help="Only objects whose keys begin so.")] = "",
-    site: Annotated[list[str] | None, typer.Option(help="With these sites. [all]")] = None,
+    site: Annotated[
+        list[str] | None, typer.Option(help="With these sites; all if left out.")
+    ] = None,
     source: Annotated[
-        str, typer.Option(help="Only this site's objects go out. [newest version, both ways]")
+        str,
+        typer.Option(
+            help="Only this site's objects go out; without: the newest version, both ways."
+        ),
     ] = "",
     max_deletes: Annotated[
         int, typer.Option(min=0, help="Change nothing where more objects would be deleted.")
@@ -44,13 +54,8 @@ def start(
     objects_per_second: Objects = 0,
     bytes_per_second: Bytes = 0,
     detach: Detach = False,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Compare this site with others and make all alike; exit code 0: alike, 4: differences."""
-    remote = remote_of(server, operator_key, config, data)
     order: dict[str, Any] = {
         "buckets": bucket,
         "prefix": prefix,
@@ -70,15 +75,12 @@ def start(
 
 
 @commands.command("status")
+@connected
 def status(
+    remote: Remote,
     site: Annotated[str, typer.Option(help="Only this site.")] = "",
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Show which buckets are in sync with which sites, and when that was verified."""
-    remote = remote_of(server, operator_key, config, data)
     table = Table("site", "bucket", "standing", "verified")
     for one in remote.get("in-sync", site=site)["buckets"]:
         count = one["differences"]
@@ -88,15 +90,12 @@ def status(
 
 
 @commands.command("list")
+@connected
 def list_jobs(
+    remote: Remote,
     kind: Annotated[str, typer.Option(help="Only that kind.")] = "",
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """List the jobs that are remembered, the newest first."""
-    remote = remote_of(server, operator_key, config, data)
     table = Table("job", "kind", "created", "standing")
     for job in remote.get("jobs", kind=kind)["jobs"]:
         table.add_row(escape(job["id"]), job["kind"], job["created"], escape(in_words(job)))
@@ -104,16 +103,13 @@ def list_jobs(
 
 
 @commands.command("show")
+@connected
 def show(
+    remote: Remote,
     job: Job,
     wait: Annotated[bool, typer.Option("--wait", help="Follow it to its end.")] = False,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Show how far a job is; exit code 4: it found differences."""
-    remote = remote_of(server, operator_key, config, data)
     found = remote.get("jobs", job)
     if wait:
         followed(remote, found, detach=False)
@@ -122,69 +118,57 @@ def show(
 
 
 @commands.command("pause")
+@connected
 def pause(
+    remote: Remote,
     job: Job,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Let a job stop after its current step, until it is resumed."""
-    tell(remote_of(server, operator_key, config, data).post("jobs", job, "pause"))
+    tell(remote.post("jobs", job, "pause"))
 
 
 @commands.command("resume")
+@connected
 def resume(
+    remote: Remote,
     job: Job,
     detach: Detach = False,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Let a job that is paused, or that failed, go on where it was."""
-    remote = remote_of(server, operator_key, config, data)
     followed(remote, remote.post("jobs", job, "resume"), detach=detach)
 
 
 @commands.command("cancel")
+@connected
 def cancel(
+    remote: Remote,
     job: Job,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Let a job end after its current step; what it has done stays."""
-    tell(remote_of(server, operator_key, config, data).post("jobs", job, "cancel"))
+    tell(remote.post("jobs", job, "cancel"))
 
 
 @commands.command("forget")
+@connected
 def forget(
+    remote: Remote,
     job: Job,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Forget a job that has ended, and its report."""
-    remote_of(server, operator_key, config, data).delete("jobs", job)
+    remote.delete("jobs", job)
     out.print(f"{job} is forgotten.", markup=False)
 
 
 @commands.command("report")
+@connected
 def report(
+    remote: Remote,
     job: Job,
     ndjson: Annotated[
         bool, typer.Option("--ndjson", help="All of it, one JSON object a line, for programs.")
     ] = False,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Show what a job found, and what it did about it."""
-    remote = remote_of(server, operator_key, config, data)
     lines = remote.lines("jobs", job, "report")
     if ndjson:
         for finding in lines:

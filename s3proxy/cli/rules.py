@@ -6,8 +6,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from s3proxy.cli.remote import LOCAL, OperatorKey, Server, remote_of
-from s3proxy.cli.terminal import Config, Data, out
+from s3proxy.cli.connected import connected
+from s3proxy.cli.remote import Remote
+from s3proxy.cli.terminal import out
 
 Name = Annotated[str, typer.Argument(help="The rule's name.")]
 
@@ -17,14 +18,11 @@ commands: Final = typer.Typer(
 
 
 @commands.command("list")
+@connected
 def list_rules(
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
+    remote: Remote,
 ) -> None:
     """List the rules."""
-    remote = remote_of(server, operator_key, config, data)
     table = Table("rule", "buckets", "prefixes", "sites", "deletes", "enabled")
     for rule in remote.get("rules")["rules"]:
         parts = (" ".join(rule[name]) for name in ("buckets", "prefixes", "sites"))
@@ -34,7 +32,9 @@ def list_rules(
 
 
 @commands.command("put")
+@connected
 def put_rule(
+    remote: Remote,
     name: Name,
     bucket: Annotated[
         list[str] | None, typer.Option(help="A bucket, or a pattern; any if left out.")
@@ -51,13 +51,8 @@ def put_rule(
     disabled: Annotated[
         bool, typer.Option("--disabled", help="Keep it, but not in force.")
     ] = False,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Add a rule, or replace the one of that name; the options may stand several times."""
-    remote = remote_of(server, operator_key, config, data)
     given = {"buckets": bucket, "prefixes": prefix, "sites": site}
     body = {field: values for field, values in given.items() if values}
     remote.put("rules", name, body={**body, "deletes": deletes, "enabled": not disabled})
@@ -65,14 +60,11 @@ def put_rule(
 
 
 @commands.command("remove")
+@connected
 def remove_rule(
+    remote: Remote,
     name: Name,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Remove a rule; what went by it stays where it is."""
-    remote = remote_of(server, operator_key, config, data)
     remote.delete("rules", name)
     out.print(f"{name} is removed.", markup=False)

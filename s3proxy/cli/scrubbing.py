@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from s3proxy.cli.connected import connected
 from s3proxy.cli.jobs import Bytes, Detach, DryRun, Objects, followed, started
-from s3proxy.cli.remote import LOCAL, OperatorKey, Server, remote_of
-from s3proxy.cli.terminal import Config, Data
+from s3proxy.cli.remote import Remote
 
 
 class Unknown(StrEnum):
@@ -18,8 +18,12 @@ class Unknown(StrEnum):
     REMOVE = "remove"
 
 
+@connected
 def scrub(
-    bucket: Annotated[list[str] | None, typer.Option(help="Names or patterns. [all]")] = None,
+    remote: Remote,
+    bucket: Annotated[
+        list[str] | None, typer.Option(help="Names or patterns; all if left out.")
+    ] = None,
     prefix: Annotated[str, typer.Option(help="Only objects whose keys begin so.")] = "",
     deep: Annotated[
         bool, typer.Option("--deep", help="Read all bytes, and compare their digests.")
@@ -31,16 +35,11 @@ def scrub(
     objects_per_second: Objects = 0,
     bytes_per_second: Bytes = 0,
     detach: Detach = False,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Find lost, unknown and changed bytes; restore them from other sites. Exit code 4: some left.
 
     See `ccs reconcile report` for what was found.
     """
-    remote = remote_of(server, operator_key, config, data)
     order = {"buckets": bucket, "prefix": prefix, "deep": deep, "unknown": unknown.value}
     job = started(
         remote,

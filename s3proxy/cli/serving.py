@@ -43,11 +43,11 @@ def serve_command(
     config: Config = None,
     data: Data = None,
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")
+        str | None, typer.Option(help="Address to listen on; 127.0.0.1 if left out.")
     ] = None,
-    port: Annotated[int | None, typer.Option(help="Port for S3. [default: 9000]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port for S3; 9000 if left out.")] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that serve S3. [default: 1]")
+        int | None, typer.Option(help="Processes that serve S3; 1 if left out.")
     ] = None,
 ) -> None:
     """Serve S3 until SIGTERM or Ctrl-C; requests under way are finished first."""

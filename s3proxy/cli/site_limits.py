@@ -8,15 +8,18 @@ from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
-from s3proxy.cli.remote import LOCAL, OperatorKey, Server, remote_of
-from s3proxy.cli.terminal import Config, Data, out
+from s3proxy.cli.connected import connected
+from s3proxy.cli.remote import Remote
+from s3proxy.cli.terminal import out
 from s3proxy.config import ConfigError
 
 SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMG]?)(i?)B?(?:/s)?")
 POWERS: Final = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3}
 
 
+@connected
 def limit_site(
+    remote: Remote,
     name: Annotated[str, typer.Argument(help="The site's name.")],
     outward: Annotated[
         str, typer.Option("--out", help="Bytes a second to the site, as 50MB; 0 for no limit.")
@@ -29,10 +32,6 @@ def limit_site(
     ] = "",
     until: Annotated[str, typer.Option("--to", help="... and until then.")] = "",
     clear: Annotated[bool, typer.Option("--clear", help="Drop all limits of the site.")] = False,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Limit the bandwidth between a site and each other; without options, show the limits.
 
@@ -42,7 +41,6 @@ def limit_site(
     new = [_limit(direction, text, since, until) for direction, text in given.items() if text]
     if (since or until) and not new:
         raise ConfigError("--from and --to need --out or --in")
-    remote = remote_of(server, operator_key, config, data)
     limits = [] if clear else remote.get("sites", name)["bandwidth"]
     limits = [old for old in limits if _place(old) not in map(_place, new)] + new
     if clear or new:

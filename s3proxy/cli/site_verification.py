@@ -8,8 +8,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from backends.errors import Refused
-from s3proxy.cli.remote import LOCAL, OperatorKey, Remote, Server, remote_of
-from s3proxy.cli.terminal import Config, Data, out
+from s3proxy.cli.connected import connected
+from s3proxy.cli.remote import Remote
+from s3proxy.cli.terminal import out
 
 LOOK_SECONDS: Final = 0.2
 UNDER_WAY: Final = frozenset({"asked", "running"})
@@ -17,15 +18,12 @@ COLUMNS: Final = ("kind", "bucket", "key", "here", "there")
 DIFFERENT: Final = 1
 
 
+@connected
 def verify_site(
+    remote: Remote,
     name: Annotated[str, typer.Argument(help="The other site.")],
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Compare all objects with another site's; exit code 0: alike, 1: different."""
-    remote = remote_of(server, operator_key, config, data)
     remote.post("sites", name, "verification")
     told = _ended(remote, name)
     if told["standing"] == "failed":

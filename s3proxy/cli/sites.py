@@ -8,10 +8,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from s3proxy.cli import dead_letters, rules, site_verification
-from s3proxy.cli.remote import LOCAL, OperatorKey, Server, remote_of
+from s3proxy.cli.connected import connected
+from s3proxy.cli.remote import Remote
 from s3proxy.cli.site_limits import limit_site, tell_limits
 from s3proxy.cli.site_status import EVERY, Every, shown, watched
-from s3proxy.cli.terminal import Config, Data, out
+from s3proxy.cli.terminal import out
 from s3proxy.config import ConfigError
 
 Name = Annotated[str, typer.Argument(help="The site's name.")]
@@ -24,32 +25,26 @@ commands.command("limit")(limit_site)
 
 
 @commands.command("add")
+@connected
 def add_site(
+    remote: Remote,
     endpoint: Annotated[str, typer.Argument(help="The URL of the other site's listener.")],
     read_priority: Annotated[
         int, typer.Option(help="Lower ones are asked first for what is missing here.")
     ] = 0,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Get to know another site: from then on both are kept alike."""
-    remote = remote_of(server, operator_key, config, data)
     body = {"endpoint": endpoint, "read_priority": read_priority}
     site = remote.post("sites", body=body)
     out.print(f"{site['name']} at {site['endpoint']} is {site['state']}.", markup=False)
 
 
 @commands.command("list")
+@connected
 def list_sites(
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
+    remote: Remote,
 ) -> None:
     """List all sites, this one and those that were removed, too."""
-    remote = remote_of(server, operator_key, config, data)
     table = Table("site", "state", "endpoint", "read priority", "resumes at")
     for site in remote.get("sites")["sites"]:
         row = (site["name"], site["state"], site["endpoint"], str(site["read_priority"]))
@@ -58,15 +53,12 @@ def list_sites(
 
 
 @commands.command("show")
+@connected
 def show_site(
+    remote: Remote,
     name: Name,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Show one site."""
-    remote = remote_of(server, operator_key, config, data)
     site = remote.get("sites", name)
     limits = site.pop("bandwidth")
     for field, value in site.items():
@@ -75,86 +67,68 @@ def show_site(
 
 
 @commands.command("pause")
+@connected
 def pause_site(
+    remote: Remote,
     name: Name,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Send a site nothing for now; changes wait for it."""
-    remote = remote_of(server, operator_key, config, data)
     tell(remote.post("sites", name, "pause"))
 
 
 @commands.command("resume")
+@connected
 def resume_site(
+    remote: Remote,
     name: Name,
     at: Annotated[
         str, typer.Option(help="When, as in 2030-01-31T22:00; of this machine's time zone.")
     ] = "",
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Let a paused or drained site go on, at once or at a time."""
-    remote = remote_of(server, operator_key, config, data)
     tell(remote.post("sites", name, "resume", body={"at": moment(at) if at else None}))
 
 
 @commands.command("drain")
+@connected
 def drain_site(
+    remote: Remote,
     name: Name,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Read nothing from a site any more; it still gets all changes."""
-    remote = remote_of(server, operator_key, config, data)
     tell(remote.patch("sites", name, body={"state": "drained"}))
 
 
 @commands.command("remove")
+@connected
 def remove_site(
+    remote: Remote,
     name: Name,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Shut a site out: nothing goes there, nothing from there is applied. No object is deleted."""
-    remote = remote_of(server, operator_key, config, data)
     remote.delete("sites", name)
     out.print(f"{name} is removed.", markup=False)
 
 
 @commands.command("sync")
+@connected
 def sync_site(
+    remote: Remote,
     name: Name,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Send a site all that is here once more; what it has already is not sent again."""
-    remote = remote_of(server, operator_key, config, data)
     sent = remote.post("sites", name, "sync")["objects"]
     out.print(f"All is sent to {name} once more: {sent} objects so far.", markup=False)
 
 
 @commands.command("status")
+@connected
 def show_status(
+    remote: Remote,
     watch: Annotated[bool, typer.Option("--watch", help="Show it anew until Ctrl-C.")] = False,
     every: Every = EVERY,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """Show how replication to each other site stands."""
-    remote = remote_of(server, operator_key, config, data)
     if watch:
         watched(remote, every)
     else:
@@ -162,16 +136,13 @@ def show_status(
 
 
 @commands.command("pending")
+@connected
 def list_pending(
+    remote: Remote,
     name: Name,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="So many at the most.")] = 100,
-    server: Server = LOCAL,
-    operator_key: OperatorKey = "",
-    config: Config = None,
-    data: Data = None,
 ) -> None:
     """List the oldest changes that wait for a site."""
-    remote = remote_of(server, operator_key, config, data)
     columns = ("bucket", "key", "event", "version", "size", "made")
     table = Table(*columns)
     for change in remote.get("sites", name, "pending", limit=f"{limit}")["changes"]:

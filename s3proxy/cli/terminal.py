@@ -23,7 +23,7 @@ Config = Annotated[
 ]
 Data = Annotated[
     Path | None,
-    typer.Option(help="The data folder. [default: ./ccs-data]", show_default=False),
+    typer.Option(help="The data folder; ./ccs-data if left out.", show_default=False),
 ]
 
 
