@@ -8,7 +8,8 @@ from rich.table import Table
 
 from backends.model import AccessKey
 from backends.state.protocol import StateStore
-from s3proxy.cli.terminal import Config, Data, out, with_state
+from s3proxy.cli.grounds import with_state
+from s3proxy.cli.terminal import Config, Data, out
 from s3proxy.config import ConfigError, Settings, load
 from s3proxy.first_key import new_key
 

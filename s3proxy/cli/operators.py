@@ -9,7 +9,8 @@ from rich.table import Table
 from backends.state.protocol import StateStore
 from s3proxy.admin.operators import Issued, Operator
 from s3proxy.administration import operators_of
-from s3proxy.cli.terminal import Config, Data, out, with_state
+from s3proxy.cli.grounds import with_state
+from s3proxy.cli.terminal import Config, Data, out
 from s3proxy.config import load
 
 SECOND: Final = 1000

@@ -1,20 +1,20 @@
-"""`ccs serve`, `ccs check` and `ccs version`."""
+"""`ccs serve` and `ccs check`."""
 
 import asyncio
 import sys
 from collections.abc import Mapping
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from backends.state.protocol import StateStore
-from s3proxy import DISTRIBUTION, events
 from s3proxy import app as gateway
+from s3proxy import events
 from s3proxy.administration import operators_of
-from s3proxy.cli.terminal import Config, Data, out, with_state
+from s3proxy.cli.grounds import with_state
+from s3proxy.cli.terminal import Config, Data, out
 from s3proxy.config import Settings, load
 from s3proxy.first_key import FirstKey, first_key
 from s3proxy.first_operator import first_operator
@@ -87,21 +87,6 @@ def check(config: Config = None, data: Data = None) -> None:
     out.print("The configuration is good, and all that it names can be reached.")
 
 
-def version_command() -> None:
-    """Say which version this is."""
-    out.print(f"ccs {version(DISTRIBUTION)}")
-
-
-async def reach(settings: Settings) -> None:
-    """Open state, storage and event log and ask each whether it answers."""
-    async with gateway.opened(settings) as (state, storages):
-        await state.ping()
-        await storages.store.ping()
-        for buffer in storages.buffers.values():
-            await buffer.storage.ping()
-    await events.check(settings)
-
-
 def urls_of(settings: Settings, sockets: Sockets) -> dict[str, str]:
     """Where each listener is reached, by its name."""
     listeners = listeners_of(settings)
@@ -136,3 +121,13 @@ def greet(
     for line in lines:
         out.print(line, markup=False)
     sys.stdout.flush()
+
+
+async def reach(settings: Settings) -> None:
+    """Open state, storage and event log and ask each whether it answers."""
+    async with gateway.opened(settings) as (state, storages):
+        await state.ping()
+        await storages.store.ping()
+        for buffer in storages.buffers.values():
+            await buffer.storage.ping()
+    await events.check(settings)

@@ -1,16 +1,10 @@
-"""What commands have in common: two streams, two options, a state to work on."""
+"""What commands have in common: two streams, two options."""
 
-import asyncio
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import typer
 from rich.console import Console
-
-from backends.state.protocol import StateStore
-from s3proxy.app import grounds
-from s3proxy.config import Settings
 
 T = TypeVar("T")
 
@@ -25,13 +19,3 @@ Data = Annotated[
     Path | None,
     typer.Option(help="The data folder; ./ccs-data if left out.", show_default=False),
 ]
-
-
-def with_state(settings: Settings, work: Callable[[StateStore], Coroutine[Any, Any, T]]) -> T:
-    """What `work` answers of the state store that the settings name."""
-
-    async def run() -> T:
-        async with grounds(settings) as (state, _):
-            return await work(state)
-
-    return asyncio.run(run())
