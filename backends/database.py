@@ -69,11 +69,17 @@ class Database:
                 self._writer.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
                 _migrate(self._writer, migrations, path)
                 self._reader.execute("SELECT 1 FROM sqlite_schema").fetchone()
+                self._identity = _identity_of(path)
             self._open = opened.pop_all()
         self._scans = ThreadPoolExecutor(1, f"scan {path.name}")
         self._synchronous: bool | None = None
         self._thread = threading.Thread(target=self._run, name=f"write {path.name}", daemon=True)
         self._thread.start()
+
+    def ping(self) -> None:
+        """Return if the file can be read, and is where it was. Unavailable."""
+        self.read("SELECT 1")
+        self._require_same_file()
 
     def read(self, sql: str, parameters: Sequence[Any] = ()) -> list[Record]:
         """All rows of a short query, on this thread: microseconds, so no hop is worth it."""
@@ -143,11 +149,19 @@ class Database:
     def _commit(self, batch: list[_Write]) -> None:
         try:
             with neutral_errors(self._path), self._exclusive():
+                self._require_same_file()
                 self._sync(self._durable and any(write.durable for write in batch))
                 self._transact(batch)
         except BackendError as error:
             for write in batch:
                 write.error = write.error or error
+
+    def _require_same_file(self) -> None:
+        """What is written into a file that has no name any more is lost. Unavailable."""
+        if _identity_of(self._path) != self._identity:
+            raise Unavailable(
+                f"{self._path} was removed or replaced while it was in use: restart the gateway"
+            )
 
     def _sync(self, wanted: bool) -> None:
         if wanted is not self._synchronous:
@@ -185,6 +199,15 @@ class Database:
             yield
         finally:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+
+def _identity_of(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another one of its name; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _connect(path: Path) -> sqlite3.Connection:

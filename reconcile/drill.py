@@ -78,14 +78,15 @@ class Drill:
     async def check(self, job: Job) -> None:
         """Refused, NotFound."""
         order = order_of(job, DrillOrder)
+        await self._walk.require(Order(order.buckets))
         if order.without != self._home:
             self._walk.client(order.without)
-        self._walk.sites(Order())
 
     async def run(self, job: Job, checkpoint: Checkpoint) -> AsyncGenerator[Step, None]:
         """As Work."""
         order, tally = order_of(job, DrillOrder), checkpoint_of(checkpoint, Tally)
         tally = tally if tally.before else replace(tally, before=milliseconds())
+        await self._walk.refresh()
         run = _Run(self._home, self._state, self._walk, order, tally)
         if tally.phase == COMPARE:
             async for step in run.compared():

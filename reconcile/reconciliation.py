@@ -41,7 +41,8 @@ class Place(Struct, frozen=True):
     """How far it is: up to `after` in `bucket`, of rows older than `before` (milliseconds).
 
     `changes` and `deletes` were found in this phase, of `total` things to look at; `unlike` are
-    those of this bucket, by site. `seen` are the sites that took part in all so far.
+    those of this bucket, by site. `seen` are the sites that took part in all so far. `sites` are
+    those that are meant.
     """
 
     phase: Phase = Phase.PLAN
@@ -53,6 +54,7 @@ class Place(Struct, frozen=True):
     deletes: int = 0
     unlike: dict[str, int] = {}
     seen: tuple[str, ...] | None = None
+    sites: tuple[str, ...] = ()
 
 
 class Reconciliation:
@@ -68,12 +70,13 @@ class Reconciliation:
 
     async def check(self, job: Job) -> None:
         """Refused, NotFound."""
-        self._walk.sites(order_of(job, Order))
+        await self._walk.require(order_of(job, Order))
 
     async def run(self, job: Job, checkpoint: Checkpoint) -> AsyncGenerator[Step, None]:
         """As Work."""
         pass_ = _Pass(self._home, self._walk, self._applier, self._standings, job)
         place = checkpoint_of(checkpoint, Place)
+        await self._walk.refresh()
         following: Place | None = place
         while following is not None:
             pass_.place = await pass_.begun(following)
@@ -105,7 +108,8 @@ class _Pass:
         if place.before:
             return place
         total = place.total or await self._walk.count(self._order)
-        return replace(place, before=milliseconds() - SETTLED, total=total)
+        sites = place.sites or tuple(self._walk.sites(self._order))
+        return replace(place, before=milliseconds() - SETTLED, total=total, sites=sites)
 
     def following(self) -> Place | None:
         """Where it goes on behind a phase; None where that was the last. Refused."""
@@ -113,15 +117,16 @@ class _Pass:
         if place.phase is Phase.VERIFY or self._dry_run or not place.changes:
             return None
         if place.phase is Phase.APPLY:
-            return Place(Phase.VERIFY)
+            return Place(Phase.VERIFY, sites=place.sites)
         self._require_few_deletes()
-        return Place(Phase.APPLY, total=place.changes)
+        return Place(Phase.APPLY, total=place.changes, sites=place.sites)
 
     async def steps(self) -> AsyncGenerator[Step, None]:
         """Those of the phase, from the place on."""
         place = self.place
         walked = self._walk.since(self._order, place.bucket, place.after, place.before)
         async for one in walked:
+            self._require_sites()
             if one.bucket != self.place.bucket:
                 self.place = replace(self.place, bucket=one.bucket, after="", unlike={})
             self.place = replace(self.place, seen=_both(self.place.seen, one.sites))
@@ -188,6 +193,15 @@ class _Pass:
         order = self._order
         if order.is_everything and self._walk.sends_deletes():
             await self._standings.alike(self.place.seen or (), self.place.before)
+
+    def _require_sites(self) -> None:
+        """Refused where one that is meant takes part no more: nothing can be said of it."""
+        gone = set(self.place.sites) - set(self._walk.sites(self._order))
+        if gone:
+            raise Refused(
+                f"{', '.join(sorted(gone))} was paused or removed meanwhile: resume the site, then"
+                " the job, or start another one"
+            )
 
     def _require_few_deletes(self) -> None:
         """Refused where more would be deleted than the order allows."""

@@ -1,7 +1,7 @@
 """A way through all that sites are to share: what differs, by bucket and key."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from fnmatch import fnmatchcase
 from functools import partial
@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from backends.bounded import bounded
 from backends.clock import milliseconds
-from backends.errors import BucketNotFound, NotFound, Refused
+from backends.errors import BackendError, BucketNotFound, NotFound, Refused
 from backends.model import Row
 from backends.ranges import range_of
 from backends.state.protocol import StateStore
@@ -30,6 +30,7 @@ from replication.topology import BUCKETS, Site, SiteState, Topology
 CONFIRMED: Final = 1000
 AT_ONCE: Final = 16
 ALL: Final = "*"
+PATTERN: Final = frozenset("*?[")
 
 
 class Order(Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,7 +68,10 @@ class Walked(NamedTuple):
 
 
 class Walk:
-    """From the site `home`. Tombstones older than `keep` milliseconds may be purged anywhere."""
+    """From the site `home`. Tombstones older than `keep` milliseconds may be purged anywhere.
+
+    `refresh` has the topology looked up at once: another process may have changed it just now.
+    """
 
     def __init__(
         self,
@@ -75,6 +79,7 @@ class Walk:
         state: StateStore,
         link: Link,
         topology: Callable[[], Topology],
+        refresh: Callable[[], Awaitable[None]],
         *,
         keep: int,
     ) -> None:
@@ -82,6 +87,7 @@ class Walk:
         self._state = state
         self._link = link
         self._topology = topology
+        self.refresh = refresh
         self._keep = keep
 
     def sites(self, order: Order) -> dict[str, SiteClient]:
@@ -98,8 +104,20 @@ class Walk:
         if order.source not in {"", self._home, *(site.name for site in chosen)}:
             raise Refused(f"the source {order.source} is none of the sites that are to be compared")
         if not chosen:
-            raise Refused("there is no other site to compare with: `ccs site list` shows them")
+            raise Refused(
+                "there is no other site to compare with: `ccs site list` shows them, and one that"
+                " is paused must be named"
+            )
         return {site.name: self._link.to(site.name, site.endpoint) for site in chosen}
+
+    async def require(self, order: Order) -> None:
+        """Return if there are such sites and buckets. NotFound, Refused: which are not there."""
+        await self.refresh()
+        clients = self.sites(order)
+        known = await self._known()
+        for name in order.buckets:
+            if not is_pattern(name) and name not in known and not await _has_any(clients, name):
+                raise NotFound(f"there is no bucket {name}, neither here nor at the other sites")
 
     def sends_deletes(self) -> bool:
         """Whether no rule leaves at a site what is deleted elsewhere."""
@@ -202,13 +220,18 @@ class Walk:
 
     async def buckets(self, order: Order) -> list[str]:
         """Those that are meant, by name: ours, and those of which the sites tell."""
+        named = {name for name in order.buckets if not is_pattern(name)}
+        known = await self._known() - SYSTEM
+        meant = {name for name in known if _any(name, order.buckets)} | named
+        everything = {SHARED} if ALL in order.buckets and not order.prefix else set()
+        return sorted((meant - {OWN}) | everything)
+
+    async def _known(self) -> set[str]:
+        """The buckets that are here, and those of which the sites tell."""
         ours = {bucket.name async for bucket in every_bucket(self._state)}
         shared = Documents(self._state, SHARED)
         told = {found.name.removeprefix(BUCKETS) async for found in shared.each(BUCKETS)}
-        named = {pattern for pattern in order.buckets if ALL not in pattern}
-        meant = {name for name in (ours | told) - SYSTEM if _any(name, order.buckets)} | named
-        everything = {SHARED} if ALL in order.buckets and not order.prefix else set()
-        return sorted((meant - {OWN}) | everything)
+        return (ours | told) - {OWN}
 
     async def _here(self, bucket: str, key: str) -> Listed | None:
         try:
@@ -227,6 +250,22 @@ async def _there(site: SiteClient, bucket: str, key: str) -> Listed | None:
     if found.facts is None:
         return None
     return listed(Row(bucket, key, found.facts, deleted=found.deleted))
+
+
+def is_pattern(name: str) -> bool:
+    """Whether it can mean several names."""
+    return not PATTERN.isdisjoint(name)
+
+
+async def _has_any(sites: Mapping[str, SiteClient], bucket: str) -> bool:
+    """Whether a site tells of the bucket; one that does not answer may."""
+    for site in sites.values():
+        try:
+            if await _there(site, SHARED, BUCKETS + bucket):
+                return True
+        except BackendError:
+            return True
+    return False
 
 
 def _require_known(pattern: str, names: set[str]) -> None:

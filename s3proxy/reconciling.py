@@ -99,6 +99,7 @@ def works_between(
         state,
         sites.link,
         lambda: sites.replicator.topology,
+        sites.replicator.refresh,
         keep=int(settings.state.tombstone_hours * HOUR * SECOND) // 2,
     )
     parking = Parking(Documents(state, OWN))

@@ -12,6 +12,7 @@ from backends.storage.protocol import ObjectStore
 from s3proxy.gateway.discards import Discards
 from s3proxy.gateway.incoming import Copied, Incoming
 from s3proxy.gateway.leases import Lease
+from s3proxy.gateway.lost_buckets import remade
 from s3proxy.gateway.uploads import REPLICA, Chosen, join_parts, named, store_part
 from s3proxy.gateway.writes import Writes
 
@@ -121,11 +122,13 @@ class Replicas:
         name = upload_name(bucket, key, facts.version)
         with contextlib.suppress(UploadNotFound):
             return await self._state.upload(bucket, key, name)
+        async with remade(self._state, self._store, bucket):
+            token = await self._store.create_upload(bucket, key, facts)
         upload = Upload(
             bucket,
             key,
             name,
-            token=await self._store.create_upload(bucket, key, facts),
+            token=token,
             started=milliseconds(),
             owner=facts.owner,
             headers=facts.headers,

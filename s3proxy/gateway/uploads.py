@@ -27,6 +27,7 @@ from s3proxy.gateway.errors import PartsOutOfOrder, PartTooSmall
 from s3proxy.gateway.incoming import Draft, Incoming
 from s3proxy.gateway.leases import Lease
 from s3proxy.gateway.listing import LAST_CHARACTER, Query, common_prefix
+from s3proxy.gateway.lost_buckets import remade
 from s3proxy.gateway.writes import Change, Writes
 
 LEAST_PART: Final = 5 * 1024 * 1024
@@ -95,7 +96,8 @@ class Uploads:
             upload=name,
             expires=draft.expires,
         )
-        token = await self._store.create_upload(draft.bucket, draft.key, facts)
+        async with remade(self._state, self._store, draft.bucket):
+            token = await self._store.create_upload(draft.bucket, draft.key, facts)
         upload = replace(draft, name=name, token=token, started=started)
         await self._state.create_upload(upload)
         return upload

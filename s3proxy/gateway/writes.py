@@ -21,6 +21,7 @@ from backends.storage.protocol import ObjectStore
 from s3proxy.gateway.discards import Discards
 from s3proxy.gateway.errors import LostRace
 from s3proxy.gateway.leases import ALONE, Lease, Terms, Turns
+from s3proxy.gateway.lost_buckets import remade
 
 T = TypeVar("T")
 REMOVED: Final = "ObjectRemoved:Delete"
@@ -84,7 +85,7 @@ class Writes:
         """
         lease = Lease(self._state, bucket, key, self._terms, upload=upload, condition=condition)
         async with lease:
-            row = await self._unless_it_fails(lease, put(lease))
+            row = await self._stored(bucket, lease, put)
             committed = await self._commit(row, change.event_of(row), lease, condition, upload)
             return committed.row or row
 
@@ -110,7 +111,7 @@ class Writes:
             self._state, bucket, key, self._terms, upload=upload, version=version, again=again
         )
         async with lease:
-            row = await self._unless_it_fails(lease, put(lease))
+            row = await self._stored(bucket, lease, put)
             committed = await self._commit(row, None, lease, UNCONDITIONAL, upload, keeps=keeps)
             return committed.won
 
@@ -177,6 +178,17 @@ class Writes:
                 yield
             finally:
                 await self._forget(lease)
+
+    async def _stored(
+        self, bucket: str, lease: Lease, put: Callable[[Lease], Awaitable[Row]]
+    ) -> Row:
+        """What `put` answers. Unreached where the storage had lost the bucket: it is made again."""
+
+        async def kept() -> Row:
+            async with remade(self._state, self._store, bucket):
+                return await put(lease)
+
+        return await self._unless_it_fails(lease, kept())
 
     async def _remove(self, bucket: str, key: str, lease: Lease) -> Version:
         version = await lease.settle()

@@ -247,12 +247,30 @@ def test_a_site_that_is_away_is_waited_for(trio: Group, bucket: str) -> None:
     assert (done.code, trio.alike(bucket)) == (0, True)
 
 
+def test_a_site_that_is_paused_meanwhile_is_not_called_alike(trio: Group, bucket: str) -> None:
+    east = trio[0]
+    with apart(trio):
+        filled(east, bucket, [f"{number:03d}" for number in range(100)])
+    rate = ("--objects-per-second", "100", "--detach")
+    job = told(east.server, "reconcile", "start", "--bucket", bucket, *rate).strip()
+    until(lambda: east.call("GET", f"/jobs/{job}")["phase"] == "apply", "some of it", SECONDS)
+    east.call("POST", "/sites/west/pause")
+    failed = ccs("reconcile", "show", job, "--wait", *at(east.server))
+    east.call("POST", "/sites/west/resume")
+    resumed = ccs("reconcile", "resume", job, *at(east.server))
+
+    assert (failed.code, "west was paused or removed meanwhile" in failed.errors) == (1, True)
+    assert resumed.code == 0, resumed
+    trio.until_alike(bucket, 1)
+
+
 def test_orders_that_make_no_sense_are_refused(trio: Group) -> None:
     east = trio[0]
     for options, words in {
         ("--site", "nowhere"): "there is no site nowhere",
         ("--source", "nowhere"): "there is no site nowhere",
         ("--site", "west", "--source", "north"): "north is none of the sites",
+        ("--bucket", "mistyped"): "there is no bucket mistyped",
     }.items():
         ended = reconciled(east, *options)
         assert (ended.code, words in ended.errors) == (1, True), ended

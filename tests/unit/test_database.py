@@ -307,3 +307,26 @@ def test_a_file_that_is_no_database_is_corrupt(path: Path) -> None:
 async def test_a_read_that_fails_is_a_neutral_error(database: Database) -> None:
     with pytest.raises(Unavailable, match="nowhere"):
         database.read("SELECT * FROM nowhere")
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def replace(path: Path) -> None:
+    path.with_suffix(".new").touch()
+    path.with_suffix(".new").replace(path)
+
+
+@pytest.mark.parametrize("take_away", [remove, replace])
+async def test_nothing_is_written_into_a_file_that_lost_its_name(
+    path: Path, database: Database, take_away: Callable[[Path], None]
+) -> None:
+    await database.write(insert(1))
+    database.ping()
+    take_away(path)
+
+    with pytest.raises(Unavailable, match="restart the gateway"):
+        await database.write(insert(2))
+    with pytest.raises(Unavailable, match="restart the gateway"):
+        database.ping()

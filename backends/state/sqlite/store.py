@@ -41,7 +41,7 @@ class SQLiteState(
         return cls(Database(path, MIGRATIONS, durable=durable), site, now)
 
     async def ping(self) -> None:
-        self._database.read("SELECT 1")
+        self._database.ping()
 
     async def put_key(self, key: AccessKey) -> None:
         await self._database.write(

@@ -50,7 +50,7 @@ class LocalStore:
         return cls(root, durable=durable, keeps_replaced=keeps_replaced)
 
     async def ping(self) -> None:
-        self._catalog.read("SELECT 1")
+        self._catalog.ping()
 
     async def create_bucket(self, bucket: Bucket) -> None:
         await self._catalog.write(lambda connection: catalog.create_bucket(connection, bucket))
