@@ -17,16 +17,25 @@ MODULUS: Final = 1 << BITS
 BYTES: Final = BITS // 8
 SHORT: Final = 16
 ENCODER: Final = json.Encoder(order="deterministic")
-PLAIN: Final = Facts(Version(0, ""))
+NOTHING_MORE: Final[tuple[object, ...]] = ({}, {}, Facts(Version(0, "")).storage_class, None)
 
 
 def shared_of(facts: Facts) -> str:
     """A short digest of what replicas share beside version, size and ETag; "" for the plainest.
 
-    Where the bytes lie, in which parts they came and whose they are is each site's own.
+    Where the bytes lie, in which parts they came and whose they are is each site's own. So is that
+    a row is only `listed`: once it is complete it has another version. What never expires has the
+    digest that it had before objects could.
     """
-    shared = (facts.headers, facts.metadata, facts.storage_class, facts.checksum)
-    if shared == (PLAIN.headers, PLAIN.metadata, PLAIN.storage_class, PLAIN.checksum):
+    shared: tuple[object, ...] = (
+        facts.headers,
+        facts.metadata,
+        facts.storage_class,
+        facts.checksum,
+    )
+    if facts.expires:
+        shared = (*shared, facts.expires)
+    if shared == NOTHING_MORE:
         return ""
     return sha256(ENCODER.encode(shared)).hexdigest()[:SHORT]
 

@@ -14,18 +14,19 @@ from msgspec.structs import replace
 
 from backends.clock import milliseconds
 from backends.errors import AccessDenied, NotFound, Refused
-from backends.model import Bucket, Facts, Row
+from backends.model import Bucket, Row
 from backends.state.completing import Completing
 from backends.state.found import PAGE, Given
 from backends.state.protocol import StateStore
 from backends.storage.protocol import ObjectStore
 from reconcile.adopting import Adopted, Listed, Terms, next_page, taken
+from reconcile.adoptions import TRUSTED_SECONDS, Adoption, Adoptions
 from reconcile.jobs import Checkpoint, Finding, Job, Outcome, Step, checkpoint_of, order_of
 from replication.documents import SYSTEM
 
 A = TypeVar("A")
 B = TypeVar("B")
-EXPIRES: Final = "expires"
+KNOWN_SECONDS: Final = 1.5 * TRUSTED_SECONDS
 DAY: Final = 24 * 3_600_000
 COMPLETED_AT_ONCE: Final = 200
 UNTOLD: Final = "the storage gives neither its headers nor its metadata"
@@ -70,6 +71,10 @@ class Adopt:
 
     Buckets that name nobody become the `owner`'s. `tell` tells other sites of a bucket, unless they
     know. A step is a `page` of objects.
+
+    From its beginning until all is listed clients see what is not listed yet, too: within
+    `known_seconds` every process of the site knows of it. That does not end with the job where this
+    is cancelled or fails, but with the next one that lists these keys to the end.
     """
 
     kind = "adopt"
@@ -83,24 +88,25 @@ class Adopt:
         owner: str,
         tell: Callable[[Bucket], Awaitable[None]] | None = None,
         page: int = PAGE,
+        known_seconds: float = KNOWN_SECONDS,
     ) -> None:
         self._state = state
+        self._adoptions = Adoptions(state)
         self._store = store
         self._each = each
         self._owner = owner
         self._tell = tell
         self._page = page
+        self._known_seconds = known_seconds
 
     async def check(self, job: Job) -> None:
-        order = order_of(job, AdoptOrder)
-        _given_of(order, job, self._owner)
-        await self._bucket(order)
+        await self._bucket(order_of(job, AdoptOrder))
 
     async def run(self, job: Job, checkpoint: Checkpoint) -> AsyncGenerator[Step, None]:
         order, at = order_of(job, AdoptOrder), checkpoint_of(checkpoint, AdoptCheckpoint)
         bucket, store = await self._bucket(order)
-        if not job.dry_run:
-            bucket = await self._made(bucket)
+        if not (job.dry_run or at.completing):
+            bucket = await self._begun(bucket, order, job)
         given = _given_of(order, job, bucket.owner)
         terms = Terms(given, job.created, order.prefix, order.announce, job.dry_run, self._page)
         pages = self._pages(store, bucket.name, terms, at)
@@ -110,6 +116,8 @@ class Adopt:
                 yield Step(
                     _told(at), "adopting", page.seen, findings=_findings(bucket.name, page, terms)
                 )
+        if not job.dry_run:
+            await self._adoptions.end(bucket.name, order.prefix)
         rows = self._completed(store, bucket.name, terms, at)
         async with aclosing(rows):
             async for read in rows:
@@ -121,11 +129,17 @@ class Adopt:
         differs = at.adopted if job.dry_run else at.incomplete
         yield Step(_told(at), outcome=Outcome.DIFFERENCES if differs else Outcome.ALIKE)
 
-    async def _made(self, bucket: Bucket) -> Bucket:
-        """The bucket as the state has it now, and as other sites do."""
+    async def _begun(self, bucket: Bucket, order: AdoptOrder, job: Job) -> Bucket:
+        """The bucket as the state has it now, and as other sites do.
+
+        That it is adopted is known before it is there: no process sees one without the other.
+        """
+        await self._adoptions.begin(_adoption_of(bucket, order, job))
         made = await self._state.create_bucket(bucket)
+        await self._adoptions.begin(_adoption_of(made, order, job))
         if self._tell:
             await self._tell(made)
+        await asyncio.sleep(self._known_seconds)
         return made
 
     async def _pages(
@@ -222,13 +236,21 @@ def _findings(bucket: str, page: Adopted, terms: Terms) -> tuple[Finding, ...]:
 
 
 def _given_of(order: AdoptOrder, job: Job, owner: str) -> Given:
-    """What rows get. Refused where objects cannot expire."""
-    facts: dict[str, Any] = {}
-    if order.expires_days:
-        if EXPIRES not in Facts.__struct_fields__:
-            raise Refused("objects cannot expire here: leave expires_days out")
-        facts[EXPIRES] = job.created + int(order.expires_days * DAY)
-    return Given(order.owner or owner, order.headers, order.metadata, facts)
+    """What rows get."""
+    expires = job.created + int(order.expires_days * DAY) if order.expires_days else 0
+    return Given(order.owner or owner, order.headers, order.metadata, expires)
+
+
+def _adoption_of(bucket: Bucket, order: AdoptOrder, job: Job) -> Adoption:
+    return Adoption(
+        bucket.name,
+        bucket.created,
+        job.id,
+        begun=job.created,
+        given=_given_of(order, job, bucket.owner),
+        prefix=order.prefix,
+        announce=order.announce,
+    )
 
 
 def _told(at: AdoptCheckpoint) -> Checkpoint:

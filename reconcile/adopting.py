@@ -12,9 +12,17 @@ from msgspec.structs import replace
 
 from backends.bounded import bounded
 from backends.clock import milliseconds
-from backends.errors import BucketNotFound, NotFound, PreconditionFailed
-from backends.model import COUNTER_BITS, Entry, Event, Precondition, Row, Version
-from backends.state.found import PAGE, Given, listed_row, next_of, page_of
+from backends.errors import BucketNotFound, Busy, NotFound, PreconditionFailed
+from backends.model import COUNTER_BITS, LATEST, Entry, Event, Precondition, Row, Version
+from backends.state.found import (
+    PAGE,
+    Given,
+    as_listed,
+    completed_version,
+    next_of,
+    page_of,
+    row_of,
+)
 from backends.state.protocol import StateStore
 from backends.storage.protocol import ObjectStore, Stored
 from backends.storage.reserved import is_reserved
@@ -30,7 +38,8 @@ class Terms(NamedTuple):
     """How objects are taken: what their rows get, and when it began, in milliseconds.
 
     What gateways wrote later than that is theirs to commit. With `announce` there are events; with
-    `dry_run` nothing is committed. A page has `most` objects.
+    `dry_run` nothing is committed. A page has `most` objects. Where clients have written into
+    another storage than this one since `apart`, rows are older than that; 0: they write into this.
     """
 
     given: Given
@@ -39,6 +48,7 @@ class Terms(NamedTuple):
     announce: bool = False
     dry_run: bool = False
     most: int = PAGE
+    apart: int = 0
 
 
 class Listed(NamedTuple):
@@ -116,13 +126,38 @@ async def take_one(
     *,
     asked: int,
     new: bool = False,
+    whole: bool = False,
 ) -> Row | None:
     """Take one object that was there when the storage was `asked`; its row, if it has it now.
 
-    `new` says that the state did not have the key a moment ago.
+    `new` says that the state did not have the key a moment ago, `whole` that the storage told all.
     """
-    row = await _row(state, store, bucket, asked, terms, stored)
-    return await _commit(state, store, terms, row, new=new) if row else None
+    if not terms.apart and await _is_of_clients(state, bucket, asked, terms, stored):
+        return None
+    row = row_of(bucket, stored, terms.given)
+    if not (whole or store.capabilities.lists_facts):
+        row = as_listed(row)
+    version = _version(store, stored, asked, terms, whole=whole)
+    row = replace(row, facts=replace(row.facts, version=version))
+    return await _commit(state, store, terms, row, new=new)
+
+
+async def pull_one(
+    state: StateStore, store: ObjectStore, bucket: str, key: str, terms: Terms
+) -> Row | None:
+    """Take what lies at a key of which the state knows nothing, with all its facts, at once.
+
+    Its row, if it has it now. Busy while a client writes in its place. BucketNotFound.
+    """
+    asked = milliseconds()
+    try:
+        stored = await store.head(bucket, key)
+    except NotFound:
+        return None
+    row = await take_one(state, store, bucket, stored, terms, asked=asked, whole=True)
+    if row is None and not stored.ours and await _is_changing(state, bucket, key):
+        raise Busy(f"{bucket}/{key} is being written")
+    return row
 
 
 async def _known(
@@ -150,25 +185,33 @@ def _is_known(store: ObjectStore, known: Entry | None, stored: Stored) -> bool:
     return store.capabilities.etag_is_locator or known.stamp >= stored.facts.version.stamp
 
 
-async def _row(
-    state: StateStore, store: ObjectStore, bucket: str, asked: int, terms: Terms, stored: Stored
-) -> Row | None:
-    """The row of what was listed; None where it is a gateway's to commit.
+async def _is_of_clients(
+    state: StateStore, bucket: str, asked: int, terms: Terms, stored: Stored
+) -> bool:
+    """Whether it is a gateway's to commit.
 
-    Bytes that came lately may be those of a client's write that is about to be committed. What is
-    committed later than `asked`, tombstones too, has a higher version than the row.
+    Bytes that came lately may be those of a client's write that is about to be committed.
     """
     version = stored.facts.version
     if stored.ours and version.milliseconds > terms.begun - SETTLED:
-        return None
+        return True
     changed = max(version.milliseconds, stored.modified)
-    if changed > asked - LATELY and await _is_changing(state, bucket, stored.key):
-        return None
-    row = listed_row(store, bucket, stored, terms.given)
-    if stored.ours:
-        return row
-    latest = Version((asked - SKEW) << COUNTER_BITS, version.site)
-    return replace(row, facts=replace(row.facts, version=min(version, latest)))
+    return changed > asked - LATELY and await _is_changing(state, bucket, stored.key)
+
+
+def _version(
+    store: ObjectStore, stored: Stored, asked: int, terms: Terms, *, whole: bool
+) -> Version:
+    """That of the row: what is committed later than `asked`, tombstones too, has a higher one.
+
+    Where a listing tells less than there is, what is whole has the version of a completed row.
+    """
+    latest = LATEST if stored.ours else asked - SKEW
+    latest = min(latest, terms.apart - 1) if terms.apart else latest
+    version = stored.facts.version
+    version = min(version, Version(latest << COUNTER_BITS, version.site))
+    more = whole and not (stored.ours or store.capabilities.lists_facts)
+    return completed_version(version) if more else version
 
 
 async def _is_changing(state: StateStore, bucket: str, key: str) -> bool:

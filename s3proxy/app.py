@@ -3,7 +3,7 @@
 import sys
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -126,7 +126,10 @@ def prepared(folder: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The rules of one gateway, over one state and its storages."""
+    """The rules of one gateway, over one state and its storages.
+
+    `pulls` make the rows of objects that have none yet, where a state keeps rows.
+    """
 
     state: StateStore
     storages: Storages
@@ -135,10 +138,16 @@ class Rules:
     objects: Objects
     replicas: Replicas
     removal: Removal
+    pulls: Pulls | None
 
     @property
     def store(self) -> ObjectStore:
         return self.storages.store
+
+    @property
+    def seen(self) -> ObjectRules:
+        """Those of objects for all who ask from outside: with what has no row yet."""
+        return PullingObjects(self.objects, self.pulls) if self.pulls else self.objects
 
 
 @asynccontextmanager
@@ -151,7 +160,7 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
         relay = relay_of(settings, state)
         if relay:
             await relay.subscribe()
-        async with federated(settings, state, rules.store, rules.objects, rules.replicas) as sites:
+        async with federated(settings, state, rules.store, rules.seen, rules.replicas) as sites:
             jobs = await reconciling_of(settings, state, storages, rules.writes, sites)
             works = works_of(rules, relay, sites, jobs)
             async with workers.running(works):
@@ -165,9 +174,11 @@ def rules_of(settings: Settings, state: StateStore, storages: Storages) -> Rules
     discards = Discards(state, store)
     writes = Writes(state, store, discards, lease=int(settings.state.lease_seconds * SECOND))
     objects = objects_of(settings, state, store, writes, discards)
-    replicas = Replicas(state, store, writes, discards)
+    kept = not isinstance(state, DerivedState)
+    pulls = Pulls(state, store, storages.each) if kept else None
+    replicas = Replicas(state, store, writes, discards, pulls)
     removal = removal_of(settings, state, store, writes, discards, objects)
-    return Rules(state, storages, discards, writes, objects, replicas, removal)
+    return Rules(state, storages, discards, writes, objects, replicas, removal, pulls)
 
 
 def works_of(
@@ -215,8 +226,7 @@ async def serving(
 ) -> Gateway:
     """The applications of all listeners."""
     state, storages = rules.state, rules.storages
-    services = services_of(settings, state, rules.store, rules.writes, objects_seen(rules))
-    services = replace(services, expiry=rules.removal.rules)
+    services = services_of(settings, rules)
     if sites:
         services = sites.around(state, services)
     return Gateway(
@@ -260,26 +270,19 @@ def objects_of(
     )
 
 
-def objects_seen(rules: Rules) -> ObjectRules:
-    """The rules of objects for clients, who see also what has no row yet."""
-    if isinstance(rules.state, DerivedState):
-        return rules.objects
-    return PullingObjects(rules.objects, Pulls(rules.state, rules.storages.each))
-
-
-def services_of(
-    settings: Settings, state: StateStore, store: ObjectStore, writes: Writes, objects: ObjectRules
-) -> Services:
-    """The rules of a gateway over one state and one storage."""
+def services_of(settings: Settings, rules: Rules) -> Services:
+    """The rules of a gateway, as the wire stands on them."""
+    state, store = rules.state, rules.store
     return Services(
         access=Access(state),
-        buckets=Buckets(state, store, placement_of(settings)),
-        objects=objects,
-        uploads=Uploads(state, store, writes),
+        buckets=Buckets(state, store, placement_of(settings), pulls=rules.pulls),
+        objects=rules.seen,
+        uploads=Uploads(state, store, rules.writes, rules.pulls),
         listing=Listing(state),
         region=settings.s3.region,
         body_timeout=settings.server.body_seconds,
         checks=checks_of(settings, store),
+        expiry=rules.removal.rules,
     )
 
 

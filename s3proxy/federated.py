@@ -32,7 +32,7 @@ from s3proxy.events import log_of
 from s3proxy.gateway.alignment import Alignment
 from s3proxy.gateway.bucket_replicas import BucketReplicas
 from s3proxy.gateway.homes import HomedObjects
-from s3proxy.gateway.objects import Objects
+from s3proxy.gateway.objects import ObjectRules
 from s3proxy.gateway.remote_reads import OFF, RemoteReads
 from s3proxy.gateway.replicas import Replicas
 from s3proxy.gateway.replication import Replication
@@ -104,7 +104,7 @@ async def federated(
     settings: Settings,
     state: StateStore,
     store: ObjectStore,
-    objects: Objects,
+    objects: ObjectRules,
     replicas: Replicas,
 ) -> AsyncIterator[Federated | None]:
     """The parts, while the block runs; None where the settings name no secret."""
@@ -126,7 +126,7 @@ def parts_of(
     settings: Settings,
     state: StateStore,
     store: ObjectStore,
-    objects: Objects,
+    objects: ObjectRules,
     replicas: Replicas,
     link: Link,
 ) -> Federated:

@@ -8,9 +8,11 @@ from backends.errors import BackendError, Busy, NotFound, Unavailable
 from backends.model import Row
 from backends.state.found import completed
 from backends.state.protocol import StateStore
-from backends.storage.protocol import ObjectStore
+from backends.storage.addresses import parsed
+from backends.storage.protocol import ObjectStore, Stored
 
 AT_ONCE: Final = 32
+HOME: Final = ""
 
 
 class Completing:
@@ -73,8 +75,16 @@ class Completing:
             stored = await self._store.head(row.bucket, row.key)
         except NotFound:
             return row
-        if stored.locator != row.locator and await self._state.is_changing(row.bucket, row.key):
+        if stored.locator != row.locator and await self._is_written(row, stored):
             raise Busy(f"{row.bucket}/{row.key} is being written")
         full = completed(row, stored)
         committed = await self._state.commit(full, None, overwrote=True)
         return full if committed.won else None
+
+    async def _is_written(self, row: Row, stored: Stored) -> bool:
+        """Whether the bytes may be a client's that has not committed them yet.
+
+        Those in another storage than the row's are: a bucket that moves has listed rows in one.
+        """
+        where, there = parsed(row.locator, HOME), parsed(stored.locator, HOME)
+        return where.storage != there.storage or await self._state.is_changing(row.bucket, row.key)

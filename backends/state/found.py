@@ -1,8 +1,8 @@
 """Rows of objects that a storage holds: made of what it tells, in the one way there is."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,17 +14,17 @@ from backends.storage.protocol import ObjectStore, Stored
 PAGE: Final = 1000
 
 
-class Given(Struct, frozen=True):
+class Given(Struct, frozen=True, omit_defaults=True):
     """What rows get that the storage does not tell.
 
     `owner` is whose the object is where its bytes name nobody. What no gateway wrote also gets
-    those `headers` and `metadata` that it lacks, and `facts`: fields of Facts, as they are to be.
+    those `headers` and `metadata` that it lacks, and is removed when it `expires`: 0 is never.
     """
 
     owner: str
-    headers: Mapping[str, str] = {}
-    metadata: Mapping[str, str] = {}
-    facts: Mapping[str, Any] = {}
+    headers: dict[str, str] = {}
+    metadata: dict[str, str] = {}
+    expires: int = 0
 
     def to(self, facts: Facts) -> Facts:
         """The facts with all that."""
@@ -36,7 +36,7 @@ class Given(Struct, frozen=True):
             owner=owner,
             headers={**self.headers, **facts.headers},
             metadata={**self.metadata, **facts.metadata},
-            **self.facts,
+            expires=self.expires,
         )
 
 
@@ -61,11 +61,8 @@ def row_of(bucket: str, stored: Stored, given: Given) -> Row:
     return Row(bucket, stored.key, given.to(stored.facts), stored.locator)
 
 
-def listed_row(store: ObjectStore, bucket: str, stored: Stored, given: Given) -> Row:
-    """The row of what was listed; it says so where the listing tells less than there is."""
-    row = row_of(bucket, stored, given)
-    if store.capabilities.lists_facts:
-        return row
+def as_listed(row: Row) -> Row:
+    """The row of what was listed, where the listing tells less than there is."""
     return replace(row, facts=replace(row.facts, listed=True))
 
 

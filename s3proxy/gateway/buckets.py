@@ -11,6 +11,7 @@ from backends.storage.protocol import ObjectStore
 from s3proxy.gateway.errors import BucketTaken
 from s3proxy.gateway.names import require_bucket_name
 from s3proxy.gateway.placement import Placement
+from s3proxy.gateway.pulling import Pulls
 
 
 class Telling(Protocol):
@@ -27,7 +28,10 @@ class Telling(Protocol):
 
 
 class Buckets:
-    """The rules of buckets over one state and one storage; `telling` hears of them."""
+    """The rules of buckets over one state and one storage; `telling` hears of them.
+
+    `pulls` give an object of a bucket a row, if only such are in it that have none yet.
+    """
 
     def __init__(
         self,
@@ -35,15 +39,17 @@ class Buckets:
         store: ObjectStore,
         placement: Placement | None = None,
         telling: Telling | None = None,
+        pulls: Pulls | None = None,
     ) -> None:
         self._state = state
         self._store = store
         self._placement = placement or Placement()
         self._telling = telling
+        self._pulls = pulls
 
     def telling(self, telling: Telling) -> "Buckets":
         """The same rules, of which somebody hears."""
-        return Buckets(self._state, self._store, self._placement, telling)
+        return Buckets(self._state, self._store, self._placement, telling, self._pulls)
 
     async def create(self, name: str, owner: str, region: str) -> Bucket:
         """Make it, or find that it is the owner's already. InvalidBucketName, BucketTaken.
@@ -81,6 +87,8 @@ class Buckets:
         when those are settled, and the name can be taken again at once. Where it was taken while
         the storage let go of it, the storage gets it back.
         """
+        if self._pulls:
+            await self._pulls.pull_any(name)
         uploads = await self._state.delete_bucket(name)
         if self._telling:
             await self._telling.removed(name)

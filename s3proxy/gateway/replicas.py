@@ -13,6 +13,7 @@ from s3proxy.gateway.discards import Discards
 from s3proxy.gateway.incoming import Copied, Incoming
 from s3proxy.gateway.leases import Lease
 from s3proxy.gateway.lost_buckets import remade
+from s3proxy.gateway.pulling import Pulls
 from s3proxy.gateway.uploads import REPLICA, Chosen, join_parts, named, store_part
 from s3proxy.gateway.writes import Writes
 
@@ -22,16 +23,23 @@ class Replicas:
 
     Each verb may come again, and late. Where one answers whether, True says that the key's newest
     row is of that version now, False that a newer one is here. Busy where another writer is at the
-    same version. BucketNotFound.
+    same version. BucketNotFound. `pulls` make the row of what is here without one: that may be
+    newer, too.
     """
 
     def __init__(
-        self, state: StateStore, store: ObjectStore, writes: Writes, discards: Discards
+        self,
+        state: StateStore,
+        store: ObjectStore,
+        writes: Writes,
+        discards: Discards,
+        pulls: Pulls | None = None,
     ) -> None:
         self._state = state
         self._store = store
         self._writes = writes
         self._discards = discards
+        self._pulls = pulls
 
     async def put(
         self, bucket: str, key: str, body: Incoming, facts: Facts, *, again: bool = False
@@ -51,11 +59,13 @@ class Replicas:
             stored = await self._store.put(bucket, key, copied, replacing=lease.replacing)
             return Row(bucket, key, facts, stored.locator)
 
+        await self._make_known(bucket, key)
         applied = self._writes.apply(bucket, key, facts.version, store, again=again)
         return await self._unless_superseded(bucket, key, facts.version, applied)
 
     async def delete(self, bucket: str, key: str, version: Version) -> bool:
         """Leave a tombstone of that version, also where no object is."""
+        await self._make_known(bucket, key)
         if self._writes.in_place:
             removed = self._writes.apply_removal(bucket, key, version)
             return await self._unless_superseded(bucket, key, version, removed)
@@ -70,6 +80,7 @@ class Replicas:
         None where what is here is as new: the upload, if there was one, is over then.
         """
         version = facts.version
+        await self._make_known(bucket, key)
         try:
             async with self._writes.at_version(bucket, key, version):
                 upload = await self._upload(bucket, key, facts)
@@ -101,6 +112,7 @@ class Replicas:
         UploadNotFound where the upload has to begin anew.
         """
         version = facts.version
+        await self._make_known(bucket, key)
         try:
             await self._require_newer(bucket, key, version)
             upload = await self._state.upload(bucket, key, upload_name(bucket, key, version))
@@ -116,6 +128,11 @@ class Replicas:
             upload = await self._state.upload(bucket, key, name)
             await self._store.abort_upload(bucket, key, upload.token)
             await self._state.delete_upload(bucket, key, name)
+
+    async def _make_known(self, bucket: str, key: str) -> None:
+        """Return when what is here has a row."""
+        if self._pulls:
+            await self._pulls.pull(bucket, key)
 
     async def _upload(self, bucket: str, key: str, facts: Facts) -> Upload:
         """The upload of that version, made here unless it is there."""

@@ -28,6 +28,7 @@ from s3proxy.gateway.incoming import Draft, Incoming
 from s3proxy.gateway.leases import Lease
 from s3proxy.gateway.listing import LAST_CHARACTER, Query, common_prefix
 from s3proxy.gateway.lost_buckets import remade
+from s3proxy.gateway.pulling import Pulls
 from s3proxy.gateway.writes import Change, Writes
 
 LEAST_PART: Final = 5 * 1024 * 1024
@@ -75,12 +76,22 @@ class UploadPage:
 
 
 class Uploads:
-    """The rules of multipart uploads over one state and one storage."""
+    """The rules of multipart uploads over one state and one storage.
 
-    def __init__(self, state: StateStore, store: ObjectStore, writes: Writes) -> None:
+    `pulls` make the row of an object that is there without one, before a condition is decided.
+    """
+
+    def __init__(
+        self,
+        state: StateStore,
+        store: ObjectStore,
+        writes: Writes,
+        pulls: Pulls | None = None,
+    ) -> None:
         self._state = state
         self._store = store
         self._writes = writes
+        self._pulls = pulls
 
     async def create(self, draft: Upload) -> Upload:
         """Begin an upload as drafted; its name and token are made here. BucketNotFound."""
@@ -185,6 +196,8 @@ class Uploads:
             versioned = replace(facts, version=await lease.settle())
             return await join_parts(self._store, upload, parts, versioned, lease.replacing)
 
+        if self._pulls and condition != UNCONDITIONAL:
+            await self._pulls.pull(upload.bucket, upload.key)
         change = Change("ObjectCreated:CompleteMultipartUpload", operation)
         return await self._writes.run(
             upload.bucket, upload.key, change, join, condition=condition, upload=upload.name

@@ -5,9 +5,11 @@ from typing import Any
 from msgspec import json
 
 from backends.clock import milliseconds
-from backends.errors import BucketNotFound
+from backends.errors import NotFound
+from backends.state.protocol import StateStore
 from replication.messages import HELLO, Applied, Found, Hello
 from replication.topology import PROTOCOL
+from s3proxy.gateway.objects import ObjectRules
 from s3proxy.s3.errors import S3Error
 from s3proxy.s3.request import Request
 from s3proxy.s3.response import Response
@@ -35,8 +37,14 @@ async def ask(services: SiteServices, request: Request) -> Response:
 
 async def found(services: SiteServices, request: Request) -> Response:
     """What is known of a key; nothing is an answer, too."""
+    place = request.bucket, request.key
+    return answer(await known_of(services.state, services.objects, *place))
+
+
+async def known_of(state: StateStore, objects: ObjectRules, bucket: str, key: str) -> Found:
+    """The newest row, or else what lies there without one."""
     try:
-        row = await services.state.newest(request.bucket, request.key)
-    except BucketNotFound:
-        row = None
-    return answer(Found(row.facts, row.deleted) if row else Found())
+        row = await state.newest(bucket, key) or await objects.find(bucket, key)
+    except NotFound:
+        return Found()
+    return Found(row.facts, row.deleted)

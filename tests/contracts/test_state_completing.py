@@ -1,5 +1,7 @@
 """Rows that only a listing told of are complete when they are read, whatever keeps them."""
 
+import dataclasses
+
 import pytest
 from msgspec.structs import replace
 
@@ -7,7 +9,10 @@ from backends.errors import Busy, NotFound
 from backends.model import Facts, Precondition, Row, Version
 from backends.state.completing import Completing
 from backends.state.protocol import StateStore
+from backends.storage.addresses import Address, written
+from backends.storage.layers.forwarding import Forwarding
 from backends.storage.memory import MemoryStore
+from backends.storage.protocol import Stored
 from backends.storage.source import BytesSource
 from tests.contracts.state_stores import BUCKET
 
@@ -59,12 +64,12 @@ async def test_all_is_known_when_it_is_read_and_kept(state: StateStore, store: M
 async def test_what_clients_did_meanwhile_is_told(state: StateStore, store: MemoryStore) -> None:
     for key in "ab":
         await adopted(state, store, key)
-    written = Row(BUCKET, "a", Facts(Version(WRITTEN.stamp + 9, "here"), 1, "new", "main"), "77")
-    await state.commit(written, None, overwrote=True)
+    newer = Row(BUCKET, "a", Facts(Version(WRITTEN.stamp + 9, "here"), 1, "new", "main"), "77")
+    await state.commit(newer, None, overwrote=True)
     await state.bury(BUCKET, "b", "ObjectRemoved:Delete", "1")
     completing = Completing(state, store)
 
-    assert await completing.find(BUCKET, "a") == written
+    assert await completing.find(BUCKET, "a") == newer
     with pytest.raises(NotFound):
         await completing.find(BUCKET, "b")
     found = await completing.newest(BUCKET, "b")
@@ -90,6 +95,25 @@ async def test_nothing_is_told_while_other_bytes_are_being_written(
 
     with pytest.raises(Busy):
         await Completing(state, store).find(BUCKET, "a")
+
+
+class Moving(Forwarding):
+    """A bucket on its way to another storage, which has newer bytes that nobody has committed."""
+
+    async def head(self, bucket: str, key: str, version: Version | None = None) -> Stored:
+        found = await super().head(bucket, key, version)
+        return dataclasses.replace(found, locator=written(Address("far", found.locator), "near"))
+
+
+async def test_bytes_of_another_storage_are_no_reason_to_change_a_row(
+    state: StateStore, store: MemoryStore
+) -> None:
+    row = await adopted(state, store, "a")
+    completing = Completing(state, Moving(store))
+
+    with pytest.raises(Busy):
+        await completing.find(BUCKET, "a")
+    assert await completing.inventory(BUCKET, after="", limit=10) == [row]
 
 
 async def test_a_listed_row_is_no_reason_to_replace_another(

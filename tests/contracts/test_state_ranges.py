@@ -138,7 +138,7 @@ async def test_a_fingerprint_follows_the_row(state: StateStore, wall: Wall) -> N
 async def test_what_replicas_share_counts_and_nothing_else(state: StateStore) -> None:
     plain = row("cat")
     facts = plain.facts
-    same = replace(facts, owner="somebody", upload="u", parts=(ObjectPart(1, 3),))
+    same = replace(facts, owner="somebody", upload="u", parts=(ObjectPart(1, 3),), listed=True)
     await commit_all(state, replace(plain, facts=same, locator="elsewhere"))
     assert await digest(state) == [expected(plain)]
 
@@ -149,6 +149,7 @@ async def test_what_replicas_share_counts_and_nothing_else(state: StateStore) ->
         replace(facts, metadata={"color": "red"}),
         replace(facts, storage_class="GLACIER_IR"),
         replace(facts, checksum=Checksum("SHA1", "AA==")),
+        replace(facts, expires=NOON),
         replace(facts, version=Version(facts.version.stamp, "here")),
     )
     rows = [plain, row("cat", deleted=True), *(replace(plain, facts=other) for other in others)]

@@ -4,6 +4,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import Final
 
+from s3proxy.cli.remote import Remote
 from tests.e2e.server import COMMAND, ROOT, Server, environment
 
 SECONDS: Final = 60
@@ -43,3 +44,8 @@ def told(server: Server, *arguments: str) -> str:
     ended = ccs(*arguments, *at(server))
     assert (ended.code, ended.errors) == (0, ""), ended
     return ended.out
+
+
+def remote_of(server: Server) -> Remote:
+    """The operators' API, asked without a process for each question."""
+    return Remote(server.admin, (server.data / "operator.key").read_text().strip())

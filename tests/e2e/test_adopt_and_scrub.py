@@ -2,13 +2,15 @@
 
 import uuid
 from collections.abc import Iterator
-from typing import Final
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Final
 
 import pytest
 from mypy_boto3_s3 import S3Client
 
-from tests.e2e.clients import s3_client
-from tests.e2e.commands import at, ccs
+from tests.e2e.clients import refused, s3_client
+from tests.e2e.commands import at, ccs, remote_of, told
 from tests.e2e.grounds import on_s3
 from tests.e2e.server import Server
 from tests.e2e.sites import Group, sites
@@ -19,6 +21,7 @@ from tests.services.process import Service
 PREFIX: Final = "shared-"
 GROUNDS: Final = ("s3",)
 SECONDS: Final = 30
+PAGE: Final = 1000
 CAT: Final = Foreign("a/cat.txt", b"meow", {"content-type": "text/plain"}, {"colour": "grey"})
 DOG: Final = Foreign("dog", b"woof")
 
@@ -53,6 +56,42 @@ def test_a_bucket_is_adopted_and_scrubbed(server: Server, s3: S3Client, versityg
     assert s3.get_object(Bucket=bucket, Key="a/cat.txt")["Body"].read() == b"purr"
 
 
+def test_clients_see_what_the_job_has_not_come_to(
+    server: Server, s3: S3Client, versitygw: Service
+) -> None:
+    """Its first page has a thousand objects, and it stops behind that; then it is cancelled."""
+    writer, bucket = S3Writer(versitygw), f"old{uuid.uuid4().hex}"
+    writer.make(bucket)
+    later = [Foreign(f"z/{n}", b"%d" % n, {}, {"number": f"{n}"}) for n in range(4)]
+    with ThreadPoolExecutor(8) as pool:
+        things = [*(Foreign(f"a/{n:04}") for n in range(PAGE)), *later]
+        list(pool.map(partial(writer.put, bucket), things))
+    pace = ("--objects-per-second", "1", "--expires-days", "2", "--detach")
+    job = told(server, "adopt", bucket, *pace).strip()
+    until(lambda: remote_of(server).get("jobs", job)["done"] == PAGE, "a page", SECONDS)
+
+    assert s3.get_object(Bucket=bucket, Key="z/0")["Body"].read() == b"0"
+    head = s3.head_object(Bucket=bucket, Key="z/1")
+    assert (head["Metadata"], "expiry-date" in head["Expiration"]) == ({"number": "1"}, True)
+    assert ccs("reconcile", "cancel", job, *at(server)).code == 0
+    until(lambda: standing(server, job) == "cancelled", "the end", SECONDS)
+    with refused("PreconditionFailed", 412):
+        s3.put_object(Bucket=bucket, Key="z/2", Body=b"new", IfNoneMatch="*")
+    s3.delete_object(Bucket=bucket, Key="z/3")
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix="z/")["Contents"]
+    assert [one["Key"] for one in listed] == ["z/0", "z/1", "z/2"]
+
+    assert "done, alike" in done(server, "adopt", bucket)
+
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix="z/")["Contents"]
+    assert [one["Key"] for one in listed] == ["z/0", "z/1", "z/2"]
+    assert s3.head_object(Bucket=bucket, Key="z/1")["Metadata"] == {"number": "1"}
+
+
+def standing(server: Server, job: str) -> Any:
+    return remote_of(server).get("jobs", job)["standing"]
+
+
 def test_what_a_storage_lost_is_told_by_exit_code_and_report(
     server: Server, s3: S3Client, versitygw: Service
 ) -> None:
@@ -71,7 +110,30 @@ def test_what_a_storage_lost_is_told_by_exit_code_and_report(
     until(lost, "the loss to be found", SECONDS)
 
 
-@pytest.fixture
+def test_other_sites_get_what_nobody_told_them_of(mixed: Group, versitygw: Service) -> None:
+    """Adopted objects have versions of no site: read from afar, compared and sent like others."""
+    east, west = mixed
+    writer, bucket = S3Writer(versitygw), f"old{uuid.uuid4().hex}"
+    writer.make(PREFIX + bucket)
+    for thing in (CAT, DOG):
+        writer.put(PREFIX + bucket, thing)
+    done(west.server, "adopt", bucket)
+
+    with s3_client(east.server) as reader:
+        until(lambda: bucket in names(reader), "the bucket", SECONDS)
+        answer = reader.get_object(Bucket=bucket, Key=CAT.key)
+        assert (answer["Body"].read(), answer["Metadata"]) == (CAT.data, CAT.metadata)
+    done(east.server, "reconcile", "start", "--bucket", bucket)
+
+    mixed.until_alike(bucket)
+    assert len(east.content(bucket)) == 2
+
+
+def names(s3: S3Client) -> list[str]:
+    return [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+
+
+@pytest.fixture(scope="module")
 def mixed(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Group]:

@@ -13,11 +13,10 @@ from mypy_boto3_s3 import S3Client
 
 from backends.errors import BucketNotFound
 from backends.storage.local import LocalStore
-from s3proxy.cli.remote import Remote
 from tests.e2e.agreement import digests
 from tests.e2e.bodies import KIB, MIB, body, digest
 from tests.e2e.clients import refused, s3_client
-from tests.e2e.commands import at, ccs, told
+from tests.e2e.commands import at, ccs, remote_of, told
 from tests.e2e.conftest import Start, fresh_bucket
 from tests.e2e.grounds import on_azure, on_gcs, on_s3
 from tests.e2e.history import History
@@ -106,11 +105,6 @@ def judge(server: Server, bucket: str, history: History) -> None:
     for key, held in found.items():
         old = key in OLD or key in LARGE
         assert held in ({digest(content_of(key))} if old else history.possible(key)), key
-
-
-def remote_of(server: Server) -> Remote:
-    """The operators' API, asked without a process for each question."""
-    return Remote(server.admin, (server.data / "operator.key").read_text().strip())
 
 
 def phase_of(server: Server, bucket: str) -> str:

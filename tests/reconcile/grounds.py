@@ -23,6 +23,7 @@ from backends.storage.local import LocalStore
 from backends.storage.protocol import ObjectStore
 from backends.storage.s3 import S3Options, S3Store
 from reconcile.jobs import START, Checkpoint, Finding, Job, Outcome, Step, Work
+from replication.documents import OWN, Documents
 from s3proxy.gateway.discards import Discards
 from s3proxy.gateway.objects import Objects
 from s3proxy.gateway.replicas import Replicas
@@ -68,9 +69,11 @@ class Site:
     def __post_init__(self) -> None:
         self.state: StateStore = Completing(self.known, self.store)
         self.discards = Discards(self.state, self.store)
-        writes = Writes(self.state, self.store, self.discards, lease=LEASE)
-        self.objects = Objects(self.state, self.store, writes, self.discards, buries_unknown=True)
-        self.replicas = Replicas(self.state, self.store, writes, self.discards)
+        self.writes = Writes(self.state, self.store, self.discards, lease=LEASE)
+        self.objects = Objects(
+            self.state, self.store, self.writes, self.discards, buries_unknown=True
+        )
+        self.replicas = Replicas(self.state, self.store, self.writes, self.discards)
 
     @property
     def each(self) -> dict[str, ObjectStore]:
@@ -130,6 +133,7 @@ async def opened(request: pytest.FixtureRequest, folder: Path, kind: str) -> Asy
     known = SQLiteState.open(folder / "state.db", site="here", durable=False)
     ground = Ground(f"b-{uuid.uuid4().hex}", known, store_of(service), writer_of(service))
     ground.writer.make(ground.bucket)
+    await Documents(known, OWN).prepare()
     yield ground
     await ground.store.close()
     await known.close()

@@ -66,7 +66,7 @@ class OneBucket(Forwarding):
 
 
 def adopt(ground: Ground) -> Adopt:
-    return Adopt(ground.state, ground.store, ground.each, owner="main", page=PAGE)
+    return Adopt(ground.state, ground.store, ground.each, owner="main", page=PAGE, known_seconds=0)
 
 
 def adopted(ran: Ran) -> int:
@@ -398,7 +398,7 @@ async def test_a_bucket_of_a_named_storage_is_found_there(
         return Place(storage, storage)
 
     placed = Placed(each, locate)
-    work = Adopt(s3.known, placed, each, owner="main")
+    work = Adopt(s3.known, placed, each, owner="main", known_seconds=0)
 
     await run(work, job_of("adopt", bucket=s3.bucket, **order))
     await run(work, job_of("adopt", bucket=s3.bucket, storage="attic"))
@@ -416,7 +416,7 @@ async def test_other_sites_are_told_of_the_bucket(s3: Ground) -> None:
         told.append(bucket)
 
     await run(
-        Adopt(s3.state, s3.store, s3.each, owner="main", tell=tell),
+        Adopt(s3.state, s3.store, s3.each, owner="main", tell=tell, known_seconds=0),
         job_of("adopt", bucket=s3.bucket),
     )
 
@@ -437,7 +437,8 @@ async def test_an_object_that_nobody_may_look_at_holds_up_no_other(s3: Ground) -
     state = Completing(s3.known, guarded)
 
     ran = await run(
-        Adopt(state, guarded, {"": guarded}, owner="main"), job_of("adopt", bucket=s3.bucket)
+        Adopt(state, guarded, {"": guarded}, owner="main", known_seconds=0),
+        job_of("adopt", bucket=s3.bucket),
     )
 
     assert ran.outcome is Outcome.DIFFERENCES

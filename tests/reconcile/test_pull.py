@@ -1,20 +1,26 @@
 """A bucket of an account that knows nothing of us: seen at once, indexed, moved."""
 
-from collections.abc import AsyncIterator
+import dataclasses
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from backends.clock import milliseconds
 from backends.errors import BucketNotFound, NotFound, PreconditionFailed, Refused
-from backends.model import COUNTER_BITS, Bucket, Precondition, Version
+from backends.model import COUNTER_BITS, Bucket, Precondition, Upload, Version
+from backends.storage.layers.forwarding import Forwarding
 from backends.storage.memory import MemoryStore
+from backends.storage.protocol import Capabilities, Stored
 from backends.storage.source import BytesSource
 from reconcile import indexing
 from reconcile.jobs import Outcome
 from reconcile.migration import Phase
 from s3proxy.gateway.pulling import PullingObjects, Pulls
+from s3proxy.gateway.uploads import Chosen, Uploads, Whole
 from tests.gateway.conftest import FACTS, Body
 from tests.reconcile.moved import House, etag_of, facts_of
 
@@ -28,6 +34,7 @@ class Pulled:
 
     house: House
     objects: PullingObjects
+    pulls: Pulls
 
     async def read(self, key: str) -> bytes:
         reading = await self.objects.read(FILMS, key, lambda _: None)
@@ -57,7 +64,8 @@ async def pulled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     for key, data in CONTENTS.items():
         facts = facts_of(data, Version(ahead, ""))
         await near.put(FILMS, key, BytesSource(data, facts))
-    yield Pulled(house, PullingObjects(house.here.objects, Pulls(house.state, house.stores)))
+    pulls = Pulls(house.state, house.here.store, house.stores)
+    yield Pulled(house, PullingObjects(house.here.objects, pulls), pulls)
     await house.state.close()
 
 
@@ -75,7 +83,7 @@ async def test_every_object_is_seen_before_it_is_indexed_and_moves(pulled: Pulle
     steps = [step async for step in pulled.house.steps(bucket=FILMS)]
 
     assert steps[-1].outcome is Outcome.ALIKE
-    assert [step.phase for step in steps if step.phase == "index"] == ["index"] * 4
+    assert [step.phase for step in steps if step.phase == "index"] == ["index"] * 3
     assert await pulled.contents() == CONTENTS
     assert (await pulled.house.migrations.find(FILMS)).phase is Phase.COPIED
     assert (await pulled.house.migrations.cutover(FILMS)).keeps
@@ -139,3 +147,81 @@ async def test_what_cannot_be_pulled_is_refused(pulled: Pulled) -> None:
     with pytest.raises(Refused, match="films does not lie in far"):
         await pulled.start(source="far")
     await pulled.start()
+
+
+class Terse(Forwarding):
+    """As S3: its listings tell nothing of headers and metadata."""
+
+    heads = 0
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return dataclasses.replace(super().capabilities, lists_facts=False)
+
+    async def head(self, bucket: str, key: str, version: Version | None = None) -> Stored:
+        self.heads += 1
+        return await super().head(bucket, key, version)
+
+    async def listing(
+        self, bucket: str, *, prefix: str = "", after: str = "", most: int | None = None
+    ) -> AsyncGenerator[Stored, None]:
+        listing = super().listing(bucket, prefix=prefix, after=after, most=most)
+        async with aclosing(listing) as found:
+            async for one in found:
+                told = replace(one.facts, headers={}, metadata={})
+                yield dataclasses.replace(one, facts=told)
+
+
+async def test_what_a_listing_does_not_tell_is_known_when_a_page_is_indexed(
+    pulled: Pulled,
+) -> None:
+    near = pulled.house.stores["near"]
+    facts = replace(facts_of(b"meow", Version(1 << COUNTER_BITS, "")), metadata={"a": "b"})
+    await near.put(FILMS, "00", BytesSource(b"meow", facts))
+    terse = Terse(near)
+    pulled.house.stores["near"] = terse
+    await pulled.start()
+
+    steps = pulled.house.steps(bucket=FILMS)
+    async with aclosing(steps):
+        await anext(steps)
+
+    rows = await pulled.house.state.inventory(FILMS, after="", limit=10)
+    assert [(row.key, row.facts.listed) for row in rows] == [
+        (key, False) for key in list(CONTENTS)[:3]
+    ]
+    assert (rows[0].facts.metadata, rows[0].facts.owner) == ({"a": "b"}, "main")
+    assert terse.heads == len(rows)
+    assert (await pulled.objects.find(FILMS, "06")).facts.etag == etag_of(b"film 6")
+
+
+async def test_a_completion_of_an_upload_heeds_what_is_not_indexed_yet(pulled: Pulled) -> None:
+    await pulled.start()
+    process = pulled.house.here
+    uploads = Uploads(process.state, process.store, process.writes, pulled.pulls)
+    upload = await uploads.create(Upload(FILMS, "05", "", "", 0, "main"))
+    part = await uploads.put_part(upload, 1, Body(b"new", etag_of(b"new")))
+
+    with pytest.raises(PreconditionFailed):
+        await uploads.complete(
+            upload,
+            [Chosen(1, part.etag)],
+            lambda _: Whole("etag-1", None),
+            "1",
+            condition=Precondition(none_match="*"),
+        )
+
+    assert await pulled.read("05") == CONTENTS["05"]
+
+
+async def test_what_gateways_wrote_into_the_account_before_moves_too(pulled: Pulled) -> None:
+    """Up to the moment in which the migration began."""
+    before = (milliseconds() - 1) << COUNTER_BITS
+    facts = facts_of(b"meow", Version(before, "attic"))
+    await pulled.house.stores["near"].put(FILMS, "cat", BytesSource(b"meow", facts))
+    await pulled.start()
+
+    assert [step async for step in pulled.house.steps(bucket=FILMS)]
+
+    assert await pulled.contents() == {**CONTENTS, "cat": b"meow"}
+    assert (await pulled.objects.find(FILMS, "cat")).version.site == "attic"

@@ -6,6 +6,7 @@ from typing import Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from backends.model import Version
 from reconcile.compare import Kind
@@ -52,6 +53,23 @@ def test_the_newest_wins_wherever_it_is(
     }
 
     assert decided(rows) == changes
+
+
+def test_what_no_site_of_ours_wrote_has_a_version_like_any_other() -> None:
+    """That of an adopted object names no site; its end names none, either."""
+    adopted, newer = listed(2, ""), listed(3, "west")
+    end = replace(listed(0, deleted=True), version=str(version_of(adopted).end))
+
+    assert version_of(adopted) == Version(2 << 16, "")
+    assert decided({"east": None, "west": adopted}) == {("east", Kind.MISSING, Action.COPY)}
+    assert decided({"east": adopted, "west": newer}) == {("east", Kind.VERSION, Action.COPY)}
+    assert decided({"east": adopted, "west": listed(2, "west")}) == {
+        ("east", Kind.VERSION, Action.COPY)
+    }
+    assert decided({"east": adopted, "west": end}) == {("east", Kind.TOMBSTONE, Action.DELETE)}
+    assert decided({"east": adopted, "west": listed(2, "", etag="f")}) == {
+        ("west", Kind.DIGEST, Action.REWRITE)
+    }
 
 
 def test_an_old_tombstone_is_as_good_as_nothing_but_beats_an_older_object() -> None:
