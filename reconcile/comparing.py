@@ -87,14 +87,24 @@ async def page_at(ground: Ground, after: str, prefix: str, most: int) -> Page:
     stored = await page_of(ground.store, ground.bucket, prefix=prefix, after=after, most=most)
     begin = max(after, prefix[:-1])
     rows = await ground.state.inventory(ground.bucket, after=begin, limit=most)
+    page = joined(stored, rows, most)
+    upto = page.next
+    is_past = upto is not None and upto > prefix and not upto.startswith(prefix)
+    pairs = [pair for pair in page.pairs if pair.key.startswith(prefix)]
+    return Page(pairs, None if is_past else upto)
+
+
+def joined(stored: Sequence[Stored], rows: Sequence[Row], most: int) -> Page:
+    """The keys of both, as far as both were read: what is shorter than `most` was to its end.
+
+    Both are in the order of their keys. Reserved ones are left out.
+    """
     keys = [[one.key for one in page] for page in (stored, rows)]
     upto = min((page[-1] for page in keys if len(page) == most), default=None)
     at = {one.key: one for one in stored if not is_reserved(one.key)}
-    known = {row.key: row for row in rows if row.key.startswith(prefix)}
+    known = {row.key: row for row in rows}
     wanted = sorted(key for key in at.keys() | known.keys() if upto is None or key <= upto)
-    pairs = [Pair(key, known.get(key), at.get(key)) for key in wanted]
-    is_past = upto is not None and upto > prefix and not upto.startswith(prefix)
-    return Page(pairs, None if is_past else upto)
+    return Page([Pair(key, known.get(key), at.get(key)) for key in wanted], upto)
 
 
 async def differences(ground: Ground, pairs: Sequence[Pair]) -> list[Difference]:

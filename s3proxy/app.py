@@ -161,7 +161,7 @@ async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
         if relay:
             await relay.subscribe()
         async with federated(settings, state, rules.store, rules.seen, rules.replicas) as sites:
-            jobs = await reconciling_of(settings, state, storages, rules.writes, sites)
+            jobs = await reconciling_of(settings, state, storages, rules.writes, rules.seen, sites)
             works = works_of(rules, relay, sites, jobs)
             async with workers.running(works):
                 watch(metrics, rules, relay, sites, jobs)

@@ -12,6 +12,7 @@ from reconcile.drill import Drill
 from reconcile.jobs import Work
 from reconcile.ledger import Ledger
 from reconcile.migrate import Migrate
+from reconcile.mirror import Mirror
 from reconcile.reconciliation import Reconciliation
 from reconcile.runner import Runner
 from reconcile.schedule import Recurring, Schedule
@@ -23,7 +24,9 @@ from replication.parked import Parking
 from s3proxy.config import Settings
 from s3proxy.federated import Federated
 from s3proxy.first_key import OWNER
+from s3proxy.gateway.intake import Intake
 from s3proxy.gateway.lost import LostObjects
+from s3proxy.gateway.objects import ObjectRules
 from s3proxy.gateway.relocations import Relocations
 from s3proxy.gateway.writes import Writes
 from s3proxy.reconcile_config import HOUR, MINUTE
@@ -52,6 +55,7 @@ async def reconciling_of(
     state: StateStore,
     storages: Storages,
     writes: Writes,
+    objects: ObjectRules,
     sites: Federated | None,
 ) -> Reconciling | None:
     """The parts over one state, in which jobs are kept; None where there is no state."""
@@ -61,7 +65,7 @@ async def reconciling_of(
     await own.prepare()
     standings = Standings(own)
     kinds = [
-        *works_here(state, storages, writes, sites),
+        *works_here(state, storages, writes, objects, sites),
         *works_between(settings, state, sites, standings),
     ]
     works = {work.kind: work for work in kinds}
@@ -75,7 +79,11 @@ async def reconciling_of(
 
 
 def works_here(
-    state: StateStore, storages: Storages, writes: Writes, sites: Federated | None
+    state: StateStore,
+    storages: Storages,
+    writes: Writes,
+    objects: ObjectRules,
+    sites: Federated | None,
 ) -> list[Work]:
     """What is done with our own storages; other sites are told, and asked for what is lost."""
     tell = sites.buckets.made if sites else None
@@ -84,6 +92,7 @@ def works_here(
         Adopt(state, storages.store, storages.each, owner=OWNER, tell=tell),
         Scrub(state, storages.store, storages.each, lost, WholeProof),
         Migrate(state, storages.each, Relocations(state, storages.each, writes)),
+        Mirror(state, storages.store, storages.each, Intake(objects), WholeProof),
     ]
 
 

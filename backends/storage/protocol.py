@@ -1,7 +1,7 @@
 """What a storage must do. A driver never sees XML, HTTP, owners or policies."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from backends.model import Bucket, Facts, Version
@@ -39,7 +39,8 @@ class Stored:
     `locator` names exactly these bytes and no later ones. Where the bytes were not written by this
     system `facts` tell what the storage knows: size, content headers, metadata, an ETag, and the
     time of the last change as a version of no site. `modified` is when the storage itself says
-    that the bytes changed, in milliseconds, where its listings tell nothing else.
+    that the bytes changed, in milliseconds, where its listings tell nothing else. `md5` is that of
+    the bytes, where it has computed one itself: programs that replace bytes may keep our facts.
     """
 
     key: str
@@ -47,6 +48,7 @@ class Stored:
     locator: str
     facts: Facts
     modified: int = 0
+    md5: str = field(default="", compare=False)
 
     @property
     def ours(self) -> bool:

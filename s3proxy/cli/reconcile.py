@@ -22,6 +22,7 @@ from s3proxy.cli.jobs import (
 )
 from s3proxy.cli.remote import Remote
 from s3proxy.cli.terminal import out
+from s3proxy.config import ConfigError
 
 commands: Final = typer.Typer(
     help="Make sites alike while traffic goes on; see to jobs.", no_args_is_help=True
@@ -41,10 +42,17 @@ def start(
     site: Annotated[
         list[str] | None, typer.Option(help="With these sites; all if left out.")
     ] = None,
+    storage: Annotated[
+        str, typer.Option(help="With a plain storage of the settings, instead of sites.")
+    ] = "",
+    storage_bucket: Annotated[
+        str, typer.Option(help="What the bucket is called in that storage; as here if left out.")
+    ] = "",
     source: Annotated[
         str,
         typer.Option(
             help="Only this site's objects go out; without: the newest version, both ways."
+            " With --storage it is `here` or `storage`."
         ),
     ] = "",
     max_deletes: Annotated[
@@ -56,22 +64,31 @@ def start(
     detach: Detach = False,
 ) -> None:
     """Compare this site with others and make all alike; exit code 0: alike, 4: differences."""
-    order: dict[str, Any] = {
-        "buckets": bucket,
-        "prefix": prefix,
-        "sites": site,
-        "source": source,
-        "max_deletes": max_deletes,
-    }
+    common = {"prefix": prefix, "source": source, "max_deletes": max_deletes}
+    if storage:
+        kind, order = "mirror", _with_storage(bucket, site, storage, storage_bucket)
+    elif storage_bucket:
+        raise ConfigError("--storage-bucket is a bucket of a --storage: name that, too")
+    else:
+        kind, order = "reconcile", {"buckets": bucket, "sites": site}
     job = started(
         remote,
-        "reconcile",
-        order,
+        kind,
+        {**order, **common},
         dry_run=dry_run,
         objects_per_second=objects_per_second,
         bytes_per_second=bytes_per_second,
     )
     followed(remote, job, detach=detach)
+
+
+def _with_storage(
+    buckets: list[str] | None, sites: list[str] | None, storage: str, storage_bucket: str
+) -> dict[str, Any]:
+    """What to order of one bucket and a plain storage. ConfigError."""
+    if sites or not buckets or len(buckets) > 1:
+        raise ConfigError("with --storage name one --bucket and no --site")
+    return {"bucket": buckets[0], "storage": storage, "storage_bucket": storage_bucket}
 
 
 @commands.command("status")

@@ -26,6 +26,14 @@ def on_s3(request: pytest.FixtureRequest) -> Settings:
     }
 
 
+def named(settings: Settings) -> dict[str, str]:
+    """The same storage as one of the name `new`."""
+    return {
+        name.replace("CCS_STORAGE__", "CCS_STORAGES__NEW__"): value
+        for name, value in settings.items()
+    }
+
+
 def written_back(request: pytest.FixtureRequest) -> Settings:
     """The same, with every write in a buffer before it is stored."""
     return {**on_s3(request), "CCS_STORAGE__BUFFER__MODE": "always"}

@@ -18,7 +18,7 @@ from tests.e2e.bodies import KIB, MIB, body, digest
 from tests.e2e.clients import refused, s3_client
 from tests.e2e.commands import at, ccs, remote_of, told
 from tests.e2e.conftest import Start, fresh_bucket
-from tests.e2e.grounds import on_azure, on_gcs, on_s3
+from tests.e2e.grounds import named, on_azure, on_gcs, on_s3
 from tests.e2e.history import History
 from tests.e2e.server import Key, Server
 from tests.e2e.waiting import until
@@ -42,14 +42,6 @@ MOVES: Final[Mapping[str, tuple[Ground, Ground]]] = {
 OLD: Final = {f"old/{number:03}": 10 * KIB + number for number in range(60)}
 LARGE: Final = {"old/large": 6 * MIB}
 QUICK: Final = {"CCS_STATE__LEASE_SECONDS": "3", "CCS_STATE__RECOVERY_SECONDS": "0.5"}
-
-
-def named(settings: Mapping[str, str]) -> dict[str, str]:
-    """The same storage as one with a name of its own."""
-    return {
-        name.replace("CCS_STORAGE__", "CCS_STORAGES__NEW__"): value
-        for name, value in settings.items()
-    }
 
 
 def content_of(key: str) -> bytes:

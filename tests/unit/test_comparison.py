@@ -1,7 +1,9 @@
 """Buckets of two or three holders compared: exactly what differs is found, from wherever on."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from functools import reduce
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -15,43 +17,55 @@ from backends.state.sqlite import SQLiteState
 from reconcile import comparison, frontier
 from reconcile.compare import NEVER, WHOLE, compare
 from reconcile.comparison import Compared
-from reconcile.holders import ListingHolder, StateHolder
+from reconcile.holders import StateHolder
 from replication.messages import Listed, RangePage
-from replication.ranges import listed
+from replication.ranges import digest_with, listed
 
 NOON = 1_700_000_000_000
 OLD, YOUNG, LATE = NOON - 2000, NOON - 1000, NOON
 Contents = Mapping[str, Listed]
 
 
-class Dictionary(ListingHolder):
+class Dictionary:
     """A holder over a dictionary, that counts what it is asked."""
 
     def __init__(self, name: str, contents: Contents) -> None:
-        super().__init__(name, self._list)
+        self.name = name
         self.contents = contents
         self.asked: list[tuple[str, int]] = []
         self.told = 0
 
-    async def _list(self, _: str, within: KeyRange) -> AsyncGenerator[Listed, None]:
+    def _in(self, within: KeyRange) -> Iterator[Listed]:
         for key in sorted(self.contents):
             if key > within.after and (not within.upto or key <= within.upto):
                 self.told += 1
                 yield self.contents[key]
 
-    async def split(self, bucket: str, within: KeyRange, *, every: int, limit: int) -> list[str]:
-        keys = [row.key async for row in self._list(bucket, within)]
+    async def split(self, _: str, within: KeyRange, *, every: int, limit: int) -> list[str]:
+        keys = [row.key for row in self._in(within)]
         return keys[every - 1 :: every][:limit]
 
     async def digests(
-        self, bucket: str, ranges: Sequence[KeyRange], *, before: int, buried_since: int
+        self, _: str, ranges: Sequence[KeyRange], *, before: int, buried_since: int
     ) -> list[RangeDigest]:
         self.asked.append(("digests", len(ranges)))
-        return await super().digests(bucket, ranges, before=before, buried_since=buried_since)
+        return [
+            reduce(
+                digest_with,
+                (
+                    row
+                    for row in self._in(within)
+                    if row.counts(before=before, buried_since=buried_since)
+                ),
+                RangeDigest(),
+            )
+            for within in ranges
+        ]
 
-    async def rows(self, bucket: str, ranges: Sequence[KeyRange], *, limit: int) -> RangePage:
+    async def rows(self, _: str, ranges: Sequence[KeyRange], *, limit: int) -> RangePage:
         self.asked.append(("rows", len(ranges)))
-        return await super().rows(bucket, ranges, limit=limit)
+        rows = tuple(islice((row for within in ranges for row in self._in(within)), limit))
+        return RangePage(rows, rows[-1].key) if len(rows) == limit else RangePage(rows)
 
 
 def row(key: str, milliseconds: int = OLD, site: str = "a", *, deleted: bool = False) -> Row:
@@ -257,7 +271,7 @@ async def test_an_empty_holder_is_told_by_pages_of_the_other(empty: int) -> None
 
 async def test_a_holder_that_fails_ends_it() -> None:
     class Broken(Dictionary):
-        async def _list(self, _: str, __: KeyRange) -> AsyncGenerator[Listed, None]:
+        def _in(self, _: KeyRange) -> Iterator[Listed]:
             yield thing("k/000000")
             raise Unavailable("the listing broke off")
 

@@ -72,7 +72,8 @@ def stored_of(properties: Any) -> Stored:
         _metadata(metadata, ours=bool(text)),
     )
     facts = carried.decode(text, native) if text else native
-    return Stored(key_of(properties.name), properties.size, locator, facts)
+    digest = _digest(properties.content_settings.content_md5)
+    return Stored(key_of(properties.name), properties.size, locator, facts, md5=digest)
 
 
 def headers_of(settings: Any) -> dict[str, str]:
@@ -141,6 +142,11 @@ def _metadata(metadata: Mapping[str, str], *, ours: bool) -> dict[str, str]:
 
 def _etag(digest: Any, locator: str) -> str:
     """The MD5 that Azure keeps of blobs put in one request; else its own ETag."""
+    return _digest(digest) or locator.removeprefix("0x").lower()
+
+
+def _digest(digest: Any) -> str:
+    """The MD5 that Azure keeps; "" for none."""
     if isinstance(digest, str):
         digest = base64.b64decode(digest)
-    return bytes(digest).hex() if digest else locator.removeprefix("0x").lower()
+    return bytes(digest).hex() if digest else ""

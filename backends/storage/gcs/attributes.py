@@ -53,7 +53,8 @@ def stored_of(resource: Resource) -> Stored:
     headers = {name: value for name, value in headers.items() if value}
     native = carried.foreign(_modified(resource), size, _etag(resource), headers, metadata)
     facts = carried.decode(text, native) if text else native
-    return Stored(key_of(resource["name"]), size, str(resource["generation"]), facts)
+    name, generation = key_of(resource["name"]), str(resource["generation"])
+    return Stored(name, size, generation, facts, md5=_md5(resource))
 
 
 def _others(headers: Mapping[str, str]) -> dict[str, str]:
@@ -81,6 +82,8 @@ def _modified(resource: Resource) -> int:
 
 def _etag(resource: Resource) -> str:
     """The MD5, which composed objects lack; else the service's own ETag."""
-    if resource.get("md5Hash"):
-        return base64.b64decode(resource["md5Hash"]).hex()
-    return str(resource.get("etag", "")).strip('"')
+    return _md5(resource) or str(resource.get("etag", "")).strip('"')
+
+
+def _md5(resource: Resource) -> str:
+    return base64.b64decode(resource.get("md5Hash") or "").hex()

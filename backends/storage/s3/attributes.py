@@ -65,7 +65,7 @@ def stored_of(key: str, size: int, headers: Mapping[str, str]) -> Stored:
         facts = carried.decode(text, native)
     else:
         facts = replace(native, etag=_etag_of_foreign(etag, headers))
-    return Stored(key, size, etag, facts, modified)
+    return Stored(key, size, etag, facts, modified, "" if _is_keyed(headers) else _md5(etag))
 
 
 @lru_cache(maxsize=1024)
@@ -84,8 +84,16 @@ def iso_milliseconds(date: str) -> int:
 
 def _etag_of_foreign(etag: str, headers: Mapping[str, str]) -> str:
     """The ETag as we tell it: what looks like an MD5 and is none gets the mark of such."""
-    keyed = headers.get(ENCRYPTION, "") in KEYED
-    return f"{etag}{NO_MD5}" if keyed and is_md5(etag) else etag
+    return f"{etag}{NO_MD5}" if _is_keyed(headers) and is_md5(etag) else etag
+
+
+def _is_keyed(headers: Mapping[str, str]) -> bool:
+    """Whether the bytes are encrypted so that their ETag is no MD5."""
+    return headers.get(ENCRYPTION, "") in KEYED
+
+
+def _md5(etag: str) -> str:
+    return etag if is_md5(etag) else ""
 
 
 def _ascii(value: str) -> str:

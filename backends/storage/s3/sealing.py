@@ -8,6 +8,7 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
 from collections import OrderedDict
+from dataclasses import replace
 from typing import Final
 
 from backends.errors import AccessDenied, NotFound, NotSupported, Refused
@@ -65,7 +66,7 @@ class Seals:
             facts = await self._read(bucket, stored)
             self._remember(name, facts)
         facts = facts or stored.facts
-        return Stored(stored.key, stored.size, stored.locator, facts, stored.modified)
+        return replace(stored, facts=facts)
 
     async def _read(self, bucket: str, stored: Stored) -> Facts:
         try:
