@@ -22,9 +22,9 @@ from bench import servers
 from bench.servers import KEY, Command, running
 from bench.target import Target
 from bench.works import Seed, Stage
-from reconcile.adopt import Adopt
-from reconcile.jobs import START, Job, Work
-from reconcile.scrub import Scrub
+from reconcile.jobs.work import START, Job, Work
+from reconcile.storages.adopt import Adopt
+from reconcile.storages.scrub import Scrub
 from replication.documents import OWN, Documents
 from s3proxy.s3.proofs import WholeProof
 

@@ -29,8 +29,8 @@ from bench.process import ProcessTree
 from bench.rows import Filled, PostgresSchema, SqliteFile, row_of
 from bench.sites import SECRET, SQLITE, Site, pair
 from bench.target import MIB
-from reconcile.compare import compare
-from reconcile.holders import Holder, StateHolder
+from reconcile.comparison.compare import compare
+from reconcile.comparison.holders import Holder, StateHolder
 from replication.client import Link, SiteClient
 from replication.federation import identity_in
 from replication.wire import Caller, LinkOptions

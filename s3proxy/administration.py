@@ -5,10 +5,10 @@ from importlib.metadata import version
 from typing import Final
 
 from backends.state.protocol import StateStore
-from reconcile.ledger import Ledger
-from reconcile.migrations import Migrations
-from reconcile.standing import Standings
-from reconcile.verification import Verifications
+from reconcile.comparison.standing import Standings
+from reconcile.comparison.verification import Verifications
+from reconcile.jobs.ledger import Ledger
+from reconcile.migration.migrations import Migrations
 from replication.documents import OWN, Documents
 from replication.expiry import ExpiryRules
 from replication.federation import Federation

@@ -17,7 +17,7 @@ from backends.storage.addresses import Place
 from backends.storage.layers.metered import Meter
 from backends.storage.layers.placed import Locate
 from backends.storage.protocol import ObjectStore
-from reconcile import migration
+from reconcile.migration import records as migration
 from replication.documents import OWN, Documents
 from replication.messages import REGION
 from s3proxy import buffers, events, health, logs, workers

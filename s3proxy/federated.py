@@ -14,7 +14,7 @@ from backends.events.protocol import EventLog
 from backends.events.relay import GROUP as RELAY
 from backends.state.protocol import StateStore
 from backends.storage.protocol import ObjectStore
-from reconcile.verification import Verifications
+from reconcile.comparison.verification import Verifications
 from replication.client import Link
 from replication.compression import ZSTD
 from replication.documents import SHARED, Documents, value_at

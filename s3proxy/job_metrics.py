@@ -6,7 +6,7 @@ from typing import Final
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from reconcile.progress import Progress
+from reconcile.jobs.progress import Progress
 
 LABELS: Final = ("job", "kind", "phase")
 Running = Callable[[], Mapping[str, tuple[str, Progress]]]

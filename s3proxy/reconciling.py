@@ -6,19 +6,19 @@ from typing import Any
 
 from backends.state.derived import DerivedState
 from backends.state.protocol import StateStore
-from reconcile.adopt import Adopt
-from reconcile.apply import Applier
-from reconcile.drill import Drill
-from reconcile.jobs import Work
-from reconcile.ledger import Ledger
-from reconcile.migrate import Migrate
-from reconcile.mirror import Mirror
-from reconcile.reconciliation import Reconciliation
-from reconcile.runner import Runner
-from reconcile.schedule import Recurring, Schedule
-from reconcile.scrub import Scrub
-from reconcile.standing import Standings
-from reconcile.walk import Walk
+from reconcile.comparison.standing import Standings
+from reconcile.jobs.ledger import Ledger
+from reconcile.jobs.runner import Runner
+from reconcile.jobs.schedule import Recurring, Schedule
+from reconcile.jobs.work import Work
+from reconcile.migration.migrate import Migrate
+from reconcile.mirror.mirror import Mirror
+from reconcile.sites.apply import Applier
+from reconcile.sites.drill import Drill
+from reconcile.sites.reconciliation import Reconciliation
+from reconcile.sites.walk import Walk
+from reconcile.storages.adopt import Adopt
+from reconcile.storages.scrub import Scrub
 from replication.documents import OWN, Documents
 from replication.parked import Parking
 from s3proxy.config import Settings

@@ -5,10 +5,10 @@ from typing import Annotated, Final
 from fastapi import Depends, Request
 
 from backends.errors import Refused
-from reconcile.ledger import Ledger
-from reconcile.migrations import Migrations
-from reconcile.standing import Standings
-from reconcile.verification import Verifications
+from reconcile.comparison.standing import Standings
+from reconcile.comparison.verification import Verifications
+from reconcile.jobs.ledger import Ledger
+from reconcile.migration.migrations import Migrations
 from replication.expiry import ExpiryRules
 from replication.federation import Federation
 from s3proxy.admin.services import Services

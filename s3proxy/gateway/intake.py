@@ -49,7 +49,7 @@ class Found:
 
 
 class Intake:
-    """As reconcile.exchange.Intake, over the rules of objects."""
+    """As reconcile.mirror.exchange.Intake, over the rules of objects."""
 
     def __init__(self, objects: ObjectRules) -> None:
         self._objects = objects

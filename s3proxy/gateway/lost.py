@@ -8,7 +8,7 @@ from s3proxy.gateway.transfer import Transfer
 
 
 class LostObjects:
-    """As reconcile.remedies.Restores."""
+    """As reconcile.storages.remedies.Restores."""
 
     def __init__(self, elsewhere: Elsewhere, replicas: Replicas) -> None:
         self._elsewhere = elsewhere

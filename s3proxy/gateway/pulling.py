@@ -10,10 +10,10 @@ from backends.model import UNCONDITIONAL, Facts, Precondition, Row
 from backends.state.protocol import StateStore
 from backends.storage.protocol import ObjectStore
 from backends.storage.reserved import is_reserved
-from reconcile.adopting import Terms, adopt_page, pull_one
-from reconcile.adoptions import TRUSTED_SECONDS, Adoptions
-from reconcile.indexing import terms_of
-from reconcile.migration import MigrationRecords, Phase
+from reconcile.migration.indexing import terms_of
+from reconcile.migration.records import MigrationRecords, Phase
+from reconcile.storages.adopting import Terms, adopt_page, pull_one
+from reconcile.storages.adoptions import TRUSTED_SECONDS, Adoptions
 from s3proxy.gateway.forwarding import ForwardingObjects
 from s3proxy.gateway.incoming import Incoming
 from s3proxy.gateway.objects import ObjectRules, Reading, Span

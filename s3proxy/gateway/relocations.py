@@ -10,7 +10,7 @@ from backends.model import Facts, Row
 from backends.state.protocol import StateStore
 from backends.storage.addresses import Address, parsed, written
 from backends.storage.protocol import ObjectStore, Stored
-from reconcile.moving import Stays
+from reconcile.migration.moving import Stays
 from s3proxy.gateway.leases import Lease
 from s3proxy.gateway.proof import Proof
 from s3proxy.gateway.writes import Writes
@@ -48,7 +48,7 @@ class Proved:
 
 
 class Relocations:
-    """As reconcile.moving.Relocate, over one state and its storages by name."""
+    """As reconcile.migration.moving.Relocate, over one state and its storages by name."""
 
     def __init__(
         self, state: StateStore, stores: Mapping[str, ObjectStore], writes: Writes

@@ -22,7 +22,7 @@ from backends.storage.gcs import GCSOptions, GCSStore
 from backends.storage.local import LocalStore
 from backends.storage.protocol import ObjectStore
 from backends.storage.s3 import S3Options, S3Store
-from reconcile.jobs import START, Checkpoint, Finding, Job, Outcome, Step, Work
+from reconcile.jobs.work import START, Checkpoint, Finding, Job, Outcome, Step, Work
 from replication.documents import OWN, Documents
 from s3proxy.gateway.discards import Discards
 from s3proxy.gateway.objects import Objects

@@ -13,9 +13,9 @@ from backends.storage import carried
 from backends.storage.layers.forwarding import Forwarding
 from backends.storage.protocol import Fetched, ObjectStore, Source, Stored
 from backends.storage.source import BytesSource
-from reconcile.exchange import Intake
-from reconcile.jobs import START, Checkpoint
-from reconcile.mirror import Mirror
+from reconcile.jobs.work import START, Checkpoint
+from reconcile.mirror.exchange import Intake
+from reconcile.mirror.mirror import Mirror
 from s3proxy.gateway import intake
 from s3proxy.s3.proofs import WholeProof
 from tests.reconcile.grounds import Ran, Site, job_of, run

@@ -12,10 +12,10 @@ from backends.state.sqlite import SQLiteState
 from backends.storage.addresses import Place, parsed
 from backends.storage.layers.placed import Placed
 from backends.storage.protocol import ObjectStore
-from reconcile.jobs import START, Checkpoint, Job, Step
-from reconcile.migrate import Migrate
-from reconcile.migration import place_in
-from reconcile.migrations import KIND, Migrations
+from reconcile.jobs.work import START, Checkpoint, Job, Step
+from reconcile.migration.migrate import Migrate
+from reconcile.migration.migrations import KIND, Migrations
+from reconcile.migration.records import place_in
 from replication.documents import OWN, Documents
 from s3proxy.gateway.buckets import Buckets
 from s3proxy.gateway.discards import Discards

@@ -23,10 +23,10 @@ from backends.storage.memory import MemoryStore
 from backends.storage.protocol import Stored
 from backends.storage.reserved import RESERVED
 from backends.storage.source import BytesSource
-from reconcile import adopting
-from reconcile.adopt import Adopt, AdoptCheckpoint
-from reconcile.adopting import Terms, listed_page, take_one, taken
-from reconcile.jobs import START, Checkpoint, Outcome, checkpoint_of
+from reconcile.jobs.work import START, Checkpoint, Outcome, checkpoint_of
+from reconcile.storages import adopting
+from reconcile.storages.adopt import Adopt, AdoptCheckpoint
+from reconcile.storages.adopting import Terms, listed_page, take_one, taken
 from tests.gateway.conftest import Body
 from tests.reconcile.grounds import REQUESTED, Ground, Ran, job_of, opened, run
 from tests.services.foreign import Foreign

@@ -13,9 +13,9 @@ from backends.clock import milliseconds
 from backends.errors import BucketNotFound, Busy, NotEmpty, NotFound, PreconditionFailed
 from backends.model import Bucket, Facts, Precondition, Row, Upload, Version
 from backends.state.protocol import FIRST_DUE
-from reconcile.adopt import KNOWN_SECONDS, Adopt
-from reconcile.adoptions import Adoptions
-from reconcile.jobs import Checkpoint, Outcome
+from reconcile.jobs.work import Checkpoint, Outcome
+from reconcile.storages.adopt import KNOWN_SECONDS, Adopt
+from reconcile.storages.adoptions import Adoptions
 from replication.documents import OWN, Documents
 from s3proxy.gateway.buckets import Buckets
 from s3proxy.gateway.pulling import PullingObjects, Pulls

@@ -13,10 +13,10 @@ import pytest
 from backends.errors import BackendError, Corrupt, NotFound, Refused, Unavailable
 from backends.state.protocol import StateStore
 from backends.state.sqlite import SQLiteState
-from reconcile import runner as running_module
-from reconcile.jobs import Checkpoint, Finding, Job, Outcome, Standing, Step, Wanted
-from reconcile.ledger import KEPT_OF_SCHEDULE, Ledger
-from reconcile.runner import Runner, seconds_for
+from reconcile.jobs import runner as running_module
+from reconcile.jobs.ledger import KEPT_OF_SCHEDULE, Ledger
+from reconcile.jobs.runner import Runner, seconds_for
+from reconcile.jobs.work import Checkpoint, Finding, Job, Outcome, Standing, Step, Wanted
 from replication.documents import OWN, Documents
 
 LAST: Final = 5

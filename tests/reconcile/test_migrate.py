@@ -17,9 +17,9 @@ from backends.storage.local import LocalStore
 from backends.storage.memory import MemoryStore
 from backends.storage.protocol import Source, Stored
 from backends.storage.source import BytesSource
-from reconcile import moving
-from reconcile.jobs import START, Finding, Outcome
-from reconcile.migration import Phase
+from reconcile.jobs.work import START, Finding, Outcome
+from reconcile.migration import moving
+from reconcile.migration.records import Phase
 from s3proxy.gateway.uploads import Chosen, Whole
 from tests.gateway.conftest import LEASE, Body
 from tests.reconcile.moved import BUCKET, LARGE, House, Process, etag_of, facts_of

@@ -16,9 +16,9 @@ from backends.storage.memory import MemoryStore
 from backends.storage.protocol import ObjectStore
 from backends.storage.reserved import RESERVED
 from backends.storage.source import BytesSource
-from reconcile import mirror as mirror_module
-from reconcile import sides
-from reconcile.jobs import START, Checkpoint, Finding, Outcome
+from reconcile.jobs.work import START, Checkpoint, Finding, Outcome
+from reconcile.mirror import mirror as mirror_module
+from reconcile.mirror import sides
 from replication.documents import OWN
 from tests.reconcile.grounds import Ran, Site, job_of, on_disk, opened, run
 from tests.reconcile.mirrored import (

@@ -16,9 +16,9 @@ from backends.storage.layers.forwarding import Forwarding
 from backends.storage.memory import MemoryStore
 from backends.storage.protocol import Capabilities, Stored
 from backends.storage.source import BytesSource
-from reconcile import indexing
-from reconcile.jobs import Outcome
-from reconcile.migration import Phase
+from reconcile.jobs.work import Outcome
+from reconcile.migration import indexing
+from reconcile.migration.records import Phase
 from s3proxy.gateway.pulling import PullingObjects, Pulls
 from s3proxy.gateway.uploads import Chosen, Uploads, Whole
 from tests.gateway.conftest import FACTS, Body

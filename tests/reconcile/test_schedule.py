@@ -9,10 +9,10 @@ import pytest
 from backends.clock import milliseconds
 from backends.errors import Refused
 from backends.state.sqlite import SQLiteState
-from reconcile.jobs import Checkpoint, Job, Standing, Step
-from reconcile.ledger import Ledger
-from reconcile.progress import Progress
-from reconcile.schedule import Recurring, Schedule
+from reconcile.jobs.ledger import Ledger
+from reconcile.jobs.progress import Progress
+from reconcile.jobs.schedule import Recurring, Schedule
+from reconcile.jobs.work import Checkpoint, Job, Standing, Step
 from replication.documents import OWN, Documents
 
 EVERY = 0.2

@@ -16,10 +16,10 @@ from backends.storage.layers.buffered import Buffered, BufferOptions
 from backends.storage.layers.forwarding import Forwarding
 from backends.storage.protocol import Stored
 from backends.storage.source import BytesSource
-from reconcile import comparing
-from reconcile.jobs import START, Checkpoint, Outcome
-from reconcile.remedies import Restores
-from reconcile.scrub import Scrub
+from reconcile.jobs.work import START, Checkpoint, Outcome
+from reconcile.storages import comparing
+from reconcile.storages.remedies import Restores
+from reconcile.storages.scrub import Scrub
 from replication.documents import OWN, Documents
 from s3proxy.gateway.lost import LostObjects
 from s3proxy.s3.proofs import WholeProof

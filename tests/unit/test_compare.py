@@ -4,7 +4,7 @@ import pytest
 
 from backends.fingerprint import MODULUS, fingerprint_of
 from backends.model import COUNTER_BITS, Facts, KeyRange, RangeDigest, Row, Version
-from reconcile.compare import NEVER, Kind, kind_of
+from reconcile.comparison.compare import NEVER, Kind, kind_of
 from replication.messages import Listed
 from replication.ranges import digest_with, joined, listed
 

@@ -14,10 +14,11 @@ from backends.errors import Corrupt, Unavailable
 from backends.model import COUNTER_BITS, Bucket, Facts, KeyRange, RangeDigest, Row, Version
 from backends.ranges import range_of
 from backends.state.sqlite import SQLiteState
-from reconcile import comparison, frontier
-from reconcile.compare import NEVER, WHOLE, compare
-from reconcile.comparison import Compared
-from reconcile.holders import StateHolder
+from reconcile.comparison import frontier
+from reconcile.comparison import recursion as comparison
+from reconcile.comparison.compare import NEVER, WHOLE, compare
+from reconcile.comparison.holders import StateHolder
+from reconcile.comparison.recursion import Compared
 from replication.messages import Listed, RangePage
 from replication.ranges import digest_with, listed
 

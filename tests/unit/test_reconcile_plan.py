@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from backends.model import Version
-from reconcile.compare import Kind
-from reconcile.plan import Action, Planner, finding_of, version_of
+from reconcile.comparison.compare import Kind
+from reconcile.sites.plan import Action, Planner, finding_of, version_of
 from replication.messages import Listed
 
 SITES: Final = ("east", "north", "west")

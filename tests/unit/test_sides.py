@@ -8,7 +8,7 @@ from backends.model import COUNTER_BITS, Facts, ObjectPart, Version
 from backends.storage import carried
 from backends.storage.protocol import Stored
 from backends.storage.s3.attributes import headers_of, stored_of
-from reconcile.sides import as_bytes_tell
+from reconcile.mirror.sides import as_bytes_tell
 
 MD5: Final = "0" * 32
 OTHER: Final = "1" * 32

@@ -11,9 +11,9 @@ from backends.etags import are_comparable
 from backends.model import COUNTER_BITS, Facts, Row, Version
 from backends.storage import carried
 from backends.storage.protocol import Stored
-from reconcile.compare import Kind
-from reconcile.plan import Action
-from reconcile.verdicts import REASONS, Source, Verdict, decide, is_alike, is_told
+from reconcile.comparison.compare import Kind
+from reconcile.mirror.verdicts import REASONS, Source, Verdict, decide, is_alike, is_told
+from reconcile.sites.plan import Action
 
 MD5: Final = "0123456789abcdef" * 2
 OTHER: Final = "fedcba9876543210" * 2

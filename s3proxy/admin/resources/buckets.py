@@ -9,7 +9,7 @@ from pydantic import Field
 
 from backends import model
 from backends.errors import BucketNotFound
-from reconcile.migration import shown
+from reconcile.migration.records import shown
 from s3proxy.admin.here import Here, expiry_of, federation_of
 from s3proxy.admin.resources.models import After, Asked, Limit, Told, moment
 from s3proxy.admin.services import Services

@@ -10,8 +10,8 @@ from fastapi.responses import StreamingResponse
 from msgspec import json
 from pydantic import Field
 
-from reconcile.jobs import Finding, Outcome, Standing, Wanted
-from reconcile.ledger import Known, Ledger
+from reconcile.jobs.ledger import Known, Ledger
+from reconcile.jobs.work import Finding, Outcome, Standing, Wanted
 from s3proxy.admin.here import Jobs
 from s3proxy.admin.resources.models import Asked, Told, moment, moment_or_none
 

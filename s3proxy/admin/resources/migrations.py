@@ -8,9 +8,9 @@ from typing import Final
 from fastapi import APIRouter
 from pydantic import Field, model_validator
 
-from reconcile import migration
-from reconcile.migration import Phase, shown
-from reconcile.migrations import Pace
+from reconcile.migration import records as migration
+from reconcile.migration.migrations import Pace
+from reconcile.migration.records import Phase, shown
 from s3proxy.admin.here import Migrating
 from s3proxy.admin.resources.models import Asked, Told, moment
 from s3proxy.first_key import OWNER

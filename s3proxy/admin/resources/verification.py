@@ -6,9 +6,9 @@ from http import HTTPStatus
 from fastapi import APIRouter
 
 from backends.errors import NotFound
-from reconcile import verification
-from reconcile.compare import Kind
-from reconcile.verification import Standing
+from reconcile.comparison import verification
+from reconcile.comparison.compare import Kind
+from reconcile.comparison.verification import Standing
 from s3proxy.admin.here import Sites, Verifying
 from s3proxy.admin.resources.models import Told, moment, moment_or_none
 

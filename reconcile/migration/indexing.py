@@ -7,9 +7,9 @@ from backends.state.completing import Completing
 from backends.state.found import Given
 from backends.state.protocol import StateStore
 from backends.storage.protocol import ObjectStore
-from reconcile.adopting import Terms, adopt_page
-from reconcile.migration import Migration
-from reconcile.moving import Page
+from reconcile.migration.moving import Page
+from reconcile.migration.records import Migration
+from reconcile.storages.adopting import Terms, adopt_page
 
 PAGE: Final = 500
 

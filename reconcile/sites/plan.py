@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from backends.model import Version
-from reconcile.compare import Kind, kind_of
-from reconcile.jobs import Finding
+from reconcile.comparison.compare import Kind, kind_of
+from reconcile.jobs.work import Finding
 from replication.messages import Listed
 
 Held = Mapping[str, Listed | None]

@@ -14,8 +14,8 @@ from backends.state.found import next_of
 from backends.state.protocol import StateStore
 from backends.storage import carried
 from backends.storage.protocol import ObjectStore, Stored
-from reconcile.comparing import Page, Pair, joined
-from reconcile.verdicts import Source, Verdict, decide, is_told
+from reconcile.mirror.verdicts import Source, Verdict, decide, is_told
+from reconcile.storages.comparing import Page, Pair, joined
 
 PAGE: Final = 1000
 AT_ONCE: Final = 16

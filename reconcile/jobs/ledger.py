@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from backends.clock import milliseconds
 from backends.errors import NotFound, PreconditionFailed, Refused
 from backends.model import Precondition
-from reconcile.jobs import Finding, Job, Standing, Wanted, Work
-from reconcile.progress import Progress, pieces
+from reconcile.jobs.progress import Progress, pieces
+from reconcile.jobs.work import Finding, Job, Standing, Wanted, Work
 from replication.documents import Documents, value_at
 
 JOBS: Final = "jobs/"

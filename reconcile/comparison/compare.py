@@ -7,8 +7,8 @@ from typing import Final
 from msgspec import Struct
 
 from backends.model import LATEST, KeyRange
-from reconcile.comparison import Compared, Comparison, Cutoff
-from reconcile.holders import Here, Holder
+from reconcile.comparison.holders import Here, Holder
+from reconcile.comparison.recursion import Compared, Comparison, Cutoff
 from replication.messages import Listed
 
 NEVER: Final = LATEST

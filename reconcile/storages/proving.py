@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from backends.bounded import bounded
 from backends.errors import BackendError, BucketNotFound, Corrupt, NotFound, Unavailable
 from backends.model import Facts, Row
-from reconcile.comparing import Difference, Ground, Kind, remains, what_is_wrong
+from reconcile.storages.comparing import Difference, Ground, Kind, remains, what_is_wrong
 
 AT_ONCE: Final = 8
 BATCH_BYTES: Final = 32 * 1024 * 1024

@@ -14,9 +14,9 @@ from msgspec import Struct
 from backends.bounded import bounded
 from backends.errors import Corrupt
 from backends.model import KeyRange, RangeDigest
-from reconcile import frontier
-from reconcile.frontier import INTO, LEAF, UNKNOWN, Piece
-from reconcile.holders import Here, Holder
+from reconcile.comparison import frontier
+from reconcile.comparison.frontier import INTO, LEAF, UNKNOWN, Piece
+from reconcile.comparison.holders import Here, Holder
 from replication.messages import Listed, RangePage
 from replication.ranges import MOST_ROWS
 

@@ -17,10 +17,10 @@ from backends.model import Row
 from backends.ranges import range_of
 from backends.state.protocol import StateStore
 from backends.state.transfer import every_bucket
-from reconcile.compare import compare
-from reconcile.counting import objects_in
-from reconcile.holders import StateHolder
-from reconcile.plan import Change, Planner, Wants
+from reconcile.comparison.compare import compare
+from reconcile.comparison.counting import objects_in
+from reconcile.comparison.holders import StateHolder
+from reconcile.sites.plan import Change, Planner, Wants
 from replication.client import Link, SiteClient
 from replication.documents import OWN, SHARED, SYSTEM, Documents
 from replication.messages import Listed

@@ -13,9 +13,9 @@ from backends.clock import milliseconds
 from backends.errors import BackendError, BucketNotFound
 from backends.model import Row
 from backends.state.protocol import StateStore
-from reconcile.jobs import Checkpoint, Finding, Job, Outcome, Step, checkpoint_of, order_of
-from reconcile.plan import Change
-from reconcile.walk import Order, Walk, Walked
+from reconcile.jobs.work import Checkpoint, Finding, Job, Outcome, Step, checkpoint_of, order_of
+from reconcile.sites.plan import Change
+from reconcile.sites.walk import Order, Walk, Walked
 from replication.client import SiteClient
 from replication.documents import SHARED
 

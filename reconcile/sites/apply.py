@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, Protocol
 from backends.errors import BackendError, BucketNotFound
 from backends.model import Row, Version
 from backends.state.protocol import StateStore
-from reconcile.plan import Action, Change, version_of
+from reconcile.sites.plan import Action, Change, version_of
 from replication.client import SiteClient
 from replication.parked import Parking
 from replication.push import Push

@@ -19,9 +19,9 @@ from backends.state.completing import Completing
 from backends.state.found import PAGE, Given
 from backends.state.protocol import StateStore
 from backends.storage.protocol import ObjectStore
-from reconcile.adopting import Adopted, Listed, Terms, next_page, taken
-from reconcile.adoptions import TRUSTED_SECONDS, Adoption, Adoptions
-from reconcile.jobs import Checkpoint, Finding, Job, Outcome, Step, checkpoint_of, order_of
+from reconcile.jobs.work import Checkpoint, Finding, Job, Outcome, Step, checkpoint_of, order_of
+from reconcile.storages.adopting import Adopted, Listed, Terms, next_page, taken
+from reconcile.storages.adoptions import TRUSTED_SECONDS, Adoption, Adoptions
 from replication.documents import SYSTEM
 
 A = TypeVar("A")

@@ -3,8 +3,8 @@
 from backends.clock import milliseconds
 from backends.model import KeyRange
 from backends.state.protocol import StateStore
-from reconcile.comparison import STRIDE
-from reconcile.holders import StateHolder
+from reconcile.comparison.holders import StateHolder
+from reconcile.comparison.recursion import STRIDE
 
 
 async def objects_in(state: StateStore, bucket: str, within: KeyRange) -> int:

@@ -14,12 +14,12 @@ from backends.model import KeyRange
 from backends.state.protocol import StateStore
 from backends.storage.layers.placed import TRUSTED_SECONDS
 from backends.storage.protocol import ObjectStore
-from reconcile.counting import objects_in
-from reconcile.indexing import Indexing
-from reconcile.jobs import Checkpoint, Job, Outcome, Step, checkpoint_of, order_of
-from reconcile.migration import Migration, MigrationRecords, Phase
-from reconcile.migrations import KIND
-from reconcile.moving import Copying, Dropping, Page, Relocate, Stage, Verifying, Way
+from reconcile.comparison.counting import objects_in
+from reconcile.jobs.work import Checkpoint, Job, Outcome, Step, checkpoint_of, order_of
+from reconcile.migration.indexing import Indexing
+from reconcile.migration.migrations import KIND
+from reconcile.migration.moving import Copying, Dropping, Page, Relocate, Stage, Verifying, Way
+from reconcile.migration.records import Migration, MigrationRecords, Phase
 
 SECOND: Final = 1000
 KNOWN_SECONDS: Final = 2 * TRUSTED_SECONDS

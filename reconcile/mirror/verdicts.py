@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 from backends.etags import are_comparable
 from backends.model import Row
 from backends.storage.protocol import Stored
-from reconcile.compare import Kind
-from reconcile.plan import Action
+from reconcile.comparison.compare import Kind
+from reconcile.sites.plan import Action
 
 
 class Source(StrEnum):

@@ -17,15 +17,15 @@ from backends.errors import BucketNotFound, Refused
 from backends.model import Bucket
 from backends.state.protocol import StateStore
 from backends.storage.protocol import ObjectStore
-from reconcile.comparing import Page
-from reconcile.exchange import Exchange, Exchanged, Intake
-from reconcile.jobs import Checkpoint, Finding, Job, Outcome, Step, checkpoint_of, order_of
-from reconcile.migration import place_in
-from reconcile.plan import Action
-from reconcile.proving import Prove
-from reconcile.reconciliation import REMAINS, Phase
-from reconcile.sides import Change, Sides, changes_in, pages
-from reconcile.verdicts import REASONS, Source
+from reconcile.jobs.work import Checkpoint, Finding, Job, Outcome, Step, checkpoint_of, order_of
+from reconcile.migration.records import place_in
+from reconcile.mirror.exchange import Exchange, Exchanged, Intake
+from reconcile.mirror.sides import Change, Sides, changes_in, pages
+from reconcile.mirror.verdicts import REASONS, Source
+from reconcile.sites.plan import Action
+from reconcile.sites.reconciliation import REMAINS, Phase
+from reconcile.storages.comparing import Page
+from reconcile.storages.proving import Prove
 from replication.documents import OWN, SYSTEM, Documents
 
 SETTLED: Final = 2_000

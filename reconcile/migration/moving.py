@@ -12,7 +12,7 @@ from backends.state.protocol import StateStore
 from backends.storage.addresses import Address, parsed
 from backends.storage.protocol import ObjectStore, Stored
 from backends.storage.reserved import is_reserved
-from reconcile.jobs import Finding
+from reconcile.jobs.work import Finding
 
 PAGE: Final = 100
 BATCH_BYTES: Final = 64 * 1024 * 1024

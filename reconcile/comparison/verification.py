@@ -21,9 +21,9 @@ from backends.model import Row
 from backends.state.holding import HeldElsewhere, holding
 from backends.state.protocol import StateStore
 from backends.state.transfer import every_bucket
-from reconcile.compare import Difference, compare, kind_of
-from reconcile.comparison import Compared
-from reconcile.holders import HERE, StateHolder
+from reconcile.comparison.compare import Difference, compare, kind_of
+from reconcile.comparison.holders import HERE, StateHolder
+from reconcile.comparison.recursion import Compared
 from replication.client import Link, SiteClient
 from replication.confirmed import confirm
 from replication.documents import OWN, SHARED, Documents, value_at

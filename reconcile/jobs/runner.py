@@ -13,9 +13,9 @@ from backends.clock import milliseconds
 from backends.errors import BackendError, NotFound, Unavailable
 from backends.state.holding import HeldElsewhere, holding
 from backends.state.protocol import StateStore
-from reconcile.jobs import Job, Standing, Step, Wanted, Work
-from reconcile.ledger import Ledger
-from reconcile.progress import Progress, with_step
+from reconcile.jobs.ledger import Ledger
+from reconcile.jobs.progress import Progress, with_step
+from reconcile.jobs.work import Job, Standing, Step, Wanted, Work
 
 log: Final = structlog.get_logger("jobs")
 LOOK_SECONDS: Final = 0.5

@@ -20,12 +20,12 @@ from backends.model import Bucket, Row
 from backends.storage.layers.flowing import Flowing
 from backends.storage.looking import require_replaced
 from backends.storage.protocol import Fetched, Stored
-from reconcile.apply import Result
-from reconcile.comparing import Ground, Pair, remains
-from reconcile.plan import Action
-from reconcile.proving import Proof, Prove
-from reconcile.sides import Change, Sides, as_bytes_tell
-from reconcile.verdicts import REASONS, Source
+from reconcile.mirror.sides import Change, Sides, as_bytes_tell
+from reconcile.mirror.verdicts import REASONS, Source
+from reconcile.sites.apply import Result
+from reconcile.sites.plan import Action
+from reconcile.storages.comparing import Ground, Pair, remains
+from reconcile.storages.proving import Proof, Prove
 
 
 class Intake(Protocol):

@@ -18,11 +18,11 @@ from backends.state.found import PAGE
 from backends.state.protocol import StateStore
 from backends.state.transfer import every_bucket
 from backends.storage.protocol import ObjectStore
-from reconcile.comparing import Difference, Ground, differences, page_at
-from reconcile.counting import objects_in
-from reconcile.jobs import Checkpoint, Finding, Job, Outcome, Step, checkpoint_of, order_of
-from reconcile.proving import Prove, proved
-from reconcile.remedies import MENDED, Remedies, Restores, Unknown
+from reconcile.comparison.counting import objects_in
+from reconcile.jobs.work import Checkpoint, Finding, Job, Outcome, Step, checkpoint_of, order_of
+from reconcile.storages.comparing import Difference, Ground, differences, page_at
+from reconcile.storages.proving import Prove, proved
+from reconcile.storages.remedies import MENDED, Remedies, Restores, Unknown
 from replication.documents import SYSTEM
 
 DEEP_PAGE: Final = 200

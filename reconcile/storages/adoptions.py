@@ -7,7 +7,7 @@ from msgspec import Struct
 from backends.model import Bucket
 from backends.state.found import Given
 from backends.state.protocol import StateStore
-from reconcile.adopting import Terms
+from reconcile.storages.adopting import Terms
 from replication.documents import OWN, Documents, value_at
 
 ADOPTIONS: Final = "adoptions/"

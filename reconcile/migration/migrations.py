@@ -13,8 +13,8 @@ from backends.state.protocol import StateStore
 from backends.state.transfer import every_bucket
 from backends.storage.protocol import ObjectStore
 from backends.storage.reserved import is_reserved
-from reconcile.jobs import Job
-from reconcile.migration import Migration, MigrationRecords, Phase, place_of, shown
+from reconcile.jobs.work import Job
+from reconcile.migration.records import Migration, MigrationRecords, Phase, place_of, shown
 from replication.documents import SYSTEM
 
 KIND: Final = "migrate"

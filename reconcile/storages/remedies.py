@@ -11,9 +11,9 @@ from backends.bounded import bounded
 from backends.errors import BackendError, NotSupported
 from backends.model import Row
 from backends.state.found import Given
-from reconcile.adopting import Terms, take_one
-from reconcile.comparing import Difference, Ground, Kind
-from reconcile.jobs import Finding
+from reconcile.jobs.work import Finding
+from reconcile.storages.adopting import Terms, take_one
+from reconcile.storages.comparing import Difference, Ground, Kind
 
 AT_ONCE: Final = 4
 RESTORE: Final = "restore"

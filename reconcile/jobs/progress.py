@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconcile.jobs import Finding, Outcome, Standing, Step
+from reconcile.jobs.work import Finding, Outcome, Standing, Step
 
 SECOND = 1000
 

@@ -14,11 +14,11 @@ from msgspec.structs import replace
 from backends.bounded import bounded
 from backends.clock import milliseconds
 from backends.errors import Refused
-from reconcile.apply import Applied, Applier, Result
-from reconcile.jobs import Checkpoint, Finding, Job, Outcome, Step, checkpoint_of, order_of
-from reconcile.plan import Action, Change, finding_of
-from reconcile.standing import Standings
-from reconcile.walk import Order, Walk, Walked
+from reconcile.comparison.standing import Standings
+from reconcile.jobs.work import Checkpoint, Finding, Job, Outcome, Step, checkpoint_of, order_of
+from reconcile.sites.apply import Applied, Applier, Result
+from reconcile.sites.plan import Action, Change, finding_of
+from reconcile.sites.walk import Order, Walk, Walked
 
 SETTLED: Final = 2_000
 APPLIED_A_STEP: Final = 64

@@ -10,7 +10,7 @@ from backends.clock import milliseconds
 from backends.errors import BackendError, Refused
 from backends.state.holding import new_holder
 from backends.state.protocol import StateStore
-from reconcile.ledger import Ledger
+from reconcile.jobs.ledger import Ledger
 from replication.documents import Documents, value_at
 
 log: Final = structlog.get_logger("jobs")

@@ -1,0 +1,1 @@
+"""What sites hold, compared range by range."""

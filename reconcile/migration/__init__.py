@@ -1,0 +1,1 @@
+"""A bucket's way from one storage to another."""

@@ -1,0 +1,1 @@
+"""A bucket and one of a plain storage, made alike."""

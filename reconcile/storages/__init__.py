@@ -1,0 +1,1 @@
+"""A state and its own storages: compared, mended, taken in."""
