@@ -50,10 +50,11 @@ async def compare(
 ) -> AsyncGenerator[Compared, None]:
     """The bucket's keys `within` that range and above `after`, in order; holders' names differ.
 
-    A key that has a version as new as `before` anywhere is replication's and left out. Tombstones
-    older than `buried_since` count only where somebody has an object: they may have been purged at
-    one site and not yet at another. Both are in milliseconds. To go on later, pass the last `upto`
-    as `after`. Whatever a holder raises ends the comparison: an error never means absence.
+    A key that has a version as new as `before` is replication's and left out, if a holder has it
+    that was asked for its rows: those whose digest is that of here are not. Tombstones older than
+    `buried_since` count only where somebody has an object: they may have been purged at one site
+    and not yet at another. Both are in milliseconds. To go on later, pass the last `upto` as
+    `after`. Whatever a holder raises ends the comparison: an error never means absence.
     """
     comparison = Comparison(here, others, bucket, Cutoff(before, buried_since))
     place, end = max(after, within.after), within.upto
