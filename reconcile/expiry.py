@@ -1,7 +1,8 @@
 """What has come to its end is removed: found by index or by the rules of its bucket, in order.
 
 Every site comes to the same, but one alone removes an object: the one that wrote it or, where that
-is gone, the first by name. The others hear of it like of any delete.
+is gone, the first by name. The others hear of it like of any delete. What no site wrote, since it
+was adopted, each removes that has it: others may never get it.
 """
 
 import asyncio
@@ -210,7 +211,7 @@ class Expiry:
 
     def _is_ours(self, row: Row) -> bool:
         """Whether it is this site that removes it."""
-        if not self._sites:
-            return True
         writer = row.version.site
+        if not self._sites or not writer:
+            return True
         return self._home == (writer if writer in self._sites else min(self._sites))

@@ -3,12 +3,11 @@
 from typing import Annotated, Final
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from s3proxy.cli.connected import connected
 from s3proxy.cli.remote import Remote
-from s3proxy.cli.terminal import out
+from s3proxy.cli.terminal import cell, out
 
 COLUMNS: Final = ("bucket", "key", "event", "version", "attempts", "since", "reason")
 Name = Annotated[str, typer.Argument(help="The site that did not take them.")]
@@ -27,7 +26,7 @@ def list_dead_letters(
     """List what was given up for a site."""
     table = Table(*COLUMNS)
     for letter in remote.get("sites", name, "dead-letters")["dead_letters"]:
-        table.add_row(*(escape(str(letter[column])) for column in COLUMNS))
+        table.add_row(*(cell(letter[column]) for column in COLUMNS))
     out.print(table)
 
 

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from backends.errors import Refused
 from s3proxy.cli.remote import Remote
-from s3proxy.cli.terminal import errors, out
+from s3proxy.cli.terminal import cell, errors, out, plain
 
 LOOK_SECONDS: Final = 0.3
 ENDS: Final = frozenset({"done", "failed", "cancelled"})
@@ -80,7 +80,7 @@ def require_done(job: Any) -> None:
     """Return if the job did not fail. Refused."""
     if job["standing"] == "failed":
         raise Refused(
-            f"{job['id']} failed: {job['error']}; `ccs reconcile resume {job['id']}` goes on"
+            f"{job['id']} failed: {plain(job['error'])}; `ccs reconcile resume {job['id']}` goes on"
         )
 
 
@@ -104,7 +104,7 @@ def in_words(job: Any) -> str:
     if job["moved"]:
         words.append(f"{decimal(job['moved'])} moved")
     if job["error"]:
-        words.append(job["error"])
+        words.append(plain(job["error"]))
     return ", ".join(words)
 
 
@@ -119,7 +119,7 @@ def counted(job: Any) -> Table:
 def finding_row(finding: Any) -> list[str]:
     """A finding as a table shows it."""
     names = ("kind", "bucket", "key", "site", "action", "result", "detail")
-    return [escape(str(finding.get(name, ""))) for name in names]
+    return [cell(finding.get(name, "")) for name in names]
 
 
 def at_rest(remote: Remote, job: Any) -> Any:
@@ -137,7 +137,7 @@ def at_rest(remote: Remote, job: Any) -> Any:
         while not _rests(job):
             time.sleep(LOOK_SECONDS)
             job = remote.get("jobs", job["id"])
-            described = f"{escape(job['phase'] or job['standing'])} {escape(job['error'])}"
+            described = f"{escape(job['phase'] or job['standing'])} {cell(job['error'])}"
             progress.update(task, description=described, completed=job["done"], total=job["total"])
     return job
 

@@ -4,13 +4,12 @@ import time
 from typing import Annotated, Any, Final
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from backends.errors import Refused
 from s3proxy.cli.connected import connected
 from s3proxy.cli.remote import Remote
-from s3proxy.cli.terminal import out
+from s3proxy.cli.terminal import cell, out
 
 LOOK_SECONDS: Final = 0.2
 UNDER_WAY: Final = frozenset({"asked", "running"})
@@ -48,5 +47,5 @@ def _ended(remote: Remote, name: str) -> Any:
 def _table(differences: list[Any]) -> Table:
     table = Table(*COLUMNS)
     for one in differences:
-        table.add_row(*(escape(one[column]) for column in COLUMNS))
+        table.add_row(*(cell(one[column]) for column in COLUMNS))
     return table

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from s3proxy.cli import dead_letters, rules, site_verification
@@ -12,7 +11,7 @@ from s3proxy.cli.connected import connected
 from s3proxy.cli.remote import Remote
 from s3proxy.cli.site_limits import limit_site, tell_limits
 from s3proxy.cli.site_status import EVERY, Every, shown, watched
-from s3proxy.cli.terminal import out
+from s3proxy.cli.terminal import cell, out
 from s3proxy.config import ConfigError
 
 Name = Annotated[str, typer.Argument(help="The site's name.")]
@@ -48,7 +47,7 @@ def list_sites(
     table = Table("site", "state", "endpoint", "read priority", "resumes at")
     for site in remote.get("sites")["sites"]:
         row = (site["name"], site["state"], site["endpoint"], str(site["read_priority"]))
-        table.add_row(*map(escape, row), site["resume_at"] or "")
+        table.add_row(*map(cell, row), site["resume_at"] or "")
     out.print(table)
 
 
@@ -146,7 +145,7 @@ def list_pending(
     columns = ("bucket", "key", "event", "version", "size", "made")
     table = Table(*columns)
     for change in remote.get("sites", name, "pending", limit=f"{limit}")["changes"]:
-        table.add_row(*(escape(str(change[column])) for column in columns))
+        table.add_row(*(cell(change[column]) for column in columns))
     out.print(table)
 
 

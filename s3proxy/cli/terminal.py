@@ -5,6 +5,7 @@ from typing import Annotated, Final, TypeVar
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 T = TypeVar("T")
 
@@ -19,3 +20,13 @@ Data = Annotated[
     Path | None,
     typer.Option(help="The data folder; ./ccs-data if left out.", show_default=False),
 ]
+
+
+def plain(text: str) -> str:
+    """What clients have named, such that a terminal shows it and does nothing else with it."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
+def cell(value: object) -> str:
+    """The same for a table, which would take brackets for markup."""
+    return escape(plain(str(value)))

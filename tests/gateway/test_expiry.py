@@ -257,24 +257,32 @@ async def test_a_crash_in_the_middle_of_an_end_in_place_is_finished_and_told(
 
 
 @pytest.mark.parametrize(
-    ("sites", "went"),
+    ("sites", "writer", "went"),
     [
-        ({"here": SiteState.ACTIVE, "a": SiteState.ACTIVE}, 0),
-        ({"here": SiteState.ACTIVE, "a": SiteState.ACTIVE, "there": SiteState.PAUSED}, 0),
-        ({"here": SiteState.ACTIVE, "there": SiteState.REMOVED}, 1),
-        ({"here": SiteState.ACTIVE, "b": SiteState.ACTIVE, "there": SiteState.REMOVED}, 0),
-        ({}, 1),
+        ({"here": SiteState.ACTIVE, "a": SiteState.ACTIVE}, "there", 0),
+        ({"here": SiteState.ACTIVE, "a": SiteState.ACTIVE, "there": SiteState.PAUSED}, "there", 0),
+        ({"here": SiteState.ACTIVE, "there": SiteState.REMOVED}, "there", 1),
+        ({"here": SiteState.ACTIVE, "b": SiteState.ACTIVE, "there": SiteState.REMOVED}, "there", 0),
+        ({}, "there", 1),
+        ({"here": SiteState.ACTIVE, "a": SiteState.ACTIVE}, "", 1),
     ],
-    ids=["a comes first", "its writer is there", "the only one left", "b comes first", "no others"],
+    ids=[
+        "a comes first",
+        "its writer is there",
+        "the only one left",
+        "b comes first",
+        "no others",
+        "it was adopted",
+    ],
 )
 async def test_one_site_alone_removes_it(
-    house: House, sites: dict[str, SiteState], went: int
+    house: House, sites: dict[str, SiteState], writer: str, went: int
 ) -> None:
     shared = Documents(house.state, SHARED)
     await shared.prepare()
     for name, state in sites.items():
         await shared.put(SITES + name, Site(name, "http://nowhere", state=state))
-    version = replace((await put(house, "dog")).version, site="there")
+    version = replace((await put(house, "dog")).version, site=writer)
     facts = Facts(version, size=4, etag="etag", owner="main", expires=house.now() + HOUR)
     await house.replicas.put("photos", "cat", Body(b"meow"), facts)
     house.ahead = 2 * HOUR

@@ -161,6 +161,22 @@ async def test_a_place_is_asked_for_again_when_it_is_trusted_no_longer(
     assert (await stores[storage].head("photos", "cat")).size == 4
 
 
+async def test_a_bucket_that_was_found_before_the_state_knew_it_moves_like_any_other(
+    house: House,
+) -> None:
+    """So it is with one that was adopted."""
+    stores = {DEFAULT: house.near, "far": house.far}
+    store = Placed(stores, house.locate, remembered=True, trusted_seconds=0)
+    for one in stores.values():
+        await one.create_bucket(Bucket("photos", "ann", 1))
+    await store.find_bucket("photos")
+    house.known["photos"] = "far"
+
+    await store.put("photos", "cat", BytesSource(b"meow", FACTS))
+
+    assert (await house.far.head("photos", "cat")).size == 4
+
+
 @pytest.mark.parametrize(
     ("bucket", "location", "storage"),
     [

@@ -154,11 +154,12 @@ class Placed(Forwarding):
         return found.place
 
     async def _find(self, bucket: str) -> Known:
+        until = time.monotonic() + self._trusted_seconds
         try:
-            return Known(await self._locate(bucket), time.monotonic() + self._trusted_seconds)
+            return Known(await self._locate(bucket), until)
         except NotFound:
             name = await self._search(bucket)
-            return Known(Place(name, name), NEVER)
+            return Known(Place(name, name), until if self._remembered else NEVER)
 
     async def _search(self, bucket: str) -> str:
         for name, store in self._stores.items():
