@@ -21,9 +21,10 @@ from reconcile.sites.plan import Action, Change, finding_of
 from reconcile.sites.walk import Order, Walk, Walked
 
 SETTLED: Final = 2_000
-APPLIED_A_STEP: Final = 64
+APPLIED_A_STEP: Final = 256
+BYTES_A_STEP: Final = 128 * 1024 * 1024
 LOOKED_A_STEP: Final = 1000
-AT_ONCE: Final = 16
+AT_ONCE: Final = 32
 PAUSES: Final = (0.0, 0.5, 2.0)  # what was rewritten is still on its way to others
 REMAINS: Final = "REMAINS"
 COPIES: Final = frozenset({Action.COPY, Action.REWRITE})
@@ -142,9 +143,11 @@ class _Pass:
             keys = await self._walk.confirmed(self._order, walked, pauses=PAUSES)
         elif keys and self._dry_run:
             keys = await self._walk.confirmed(self._order, walked)
-        size = APPLIED_A_STEP if self.place.phase is Phase.APPLY else LOOKED_A_STEP
-        for at in range(0, len(keys), size):
-            yield await self._step(keys[at : at + size])
+        most = APPLIED_A_STEP if self.place.phase is Phase.APPLY else LOOKED_A_STEP
+        while keys:
+            some = few(keys, most)
+            yield await self._step(some)
+            keys = keys[len(some) :]
         self.place = replace(self.place, after=walked.upto)
         looked = 0 if self.place.phase is Phase.APPLY else walked.objects
         yield self._told(looked)
@@ -225,6 +228,16 @@ class _Pass:
 def _both(seen: Sequence[str] | None, sites: Sequence[str]) -> tuple[str, ...]:
     """The sites that took part before, and do now."""
     return tuple(sites if seen is None else [site for site in seen if site in sites])
+
+
+def few(keys: Sequence[Sequence[Change]], most: int) -> Sequence[Sequence[Change]]:
+    """The first of the keys: so many at the most, and not many bytes to copy; one at least."""
+    size = 0
+    for number, changes in enumerate(keys[:most]):
+        size += sum(change.best.size for change in changes)
+        if number and size > BYTES_A_STEP:
+            return keys[:number]
+    return keys[:most]
 
 
 def _moved(applied: Sequence[Applied]) -> int:

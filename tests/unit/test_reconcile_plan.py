@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from backends.model import Version
 from reconcile.comparison.compare import Kind
-from reconcile.sites.plan import Action, Planner, finding_of, version_of
+from reconcile.sites.plan import Action, Change, Planner, finding_of, version_of
+from reconcile.sites.reconciliation import BYTES_A_STEP, few
 from replication.messages import Listed
 
 SITES: Final = ("east", "north", "west")
@@ -127,3 +128,17 @@ def test_once_applied_nothing_is_left_to_do(held: dict[str, Listed | None]) -> N
         if change not in conflicts
     )
     assert all(finding_of("b", change, "east").site == change.site for change in changes)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "most", "taken"),
+    [([1, 1, 1], 2, 2), ([1, 1], 5, 2), ([BYTES_A_STEP * 2, 1], 5, 1), ([1, BYTES_A_STEP], 5, 1)],
+)
+def test_a_step_has_few_keys_and_not_many_bytes(sizes: list[int], most: int, taken: int) -> None:
+    keys = [
+        [Change(Kind.MISSING, f"{number}", "east", Action.COPY, "west", None, one)]
+        for number, size in enumerate(sizes)
+        for one in [Listed(f"{number}", "1-west", size=size)]
+    ]
+
+    assert few(keys, most) == keys[:taken]
