@@ -20,6 +20,7 @@ from backends.state.transfer import every_bucket
 from reconcile.comparison.compare import compare
 from reconcile.comparison.counting import objects_in
 from reconcile.comparison.holders import StateHolder
+from reconcile.jobs.patterns import is_pattern, matches
 from reconcile.sites.plan import Change, Planner, Wants
 from replication.client import Link, SiteClient
 from replication.documents import OWN, SHARED, SYSTEM, Documents
@@ -30,7 +31,6 @@ from replication.topology import BUCKETS, Site, SiteState, Topology
 CONFIRMED: Final = 1000
 AT_ONCE: Final = 16
 ALL: Final = "*"
-PATTERN: Final = frozenset("*?[")
 
 
 class Order(Struct, frozen=True, forbid_unknown_fields=True):
@@ -149,7 +149,8 @@ class Walk:
         for name in await self.buckets(order):
             if name >= bucket:
                 start = after if name == bucket else ""
-                walked = self._bucket(order, name, start, before, wants(name))
+                clients = self._sharing(order, name) if by_rules else self.sites(order)
+                walked = self._bucket(order, name, start, before, clients, wants(name))
                 async for one in walked:
                     yield one
 
@@ -177,9 +178,15 @@ class Walk:
         return self._planner(order).changes(key, held, self._wants(bucket))
 
     async def _bucket(
-        self, order: Order, bucket: str, after: str, before: int, wants: Wants
+        self,
+        order: Order,
+        bucket: str,
+        after: str,
+        before: int,
+        clients: Mapping[str, SiteClient],
+        wants: Wants,
     ) -> AsyncIterator[Walked]:
-        clients, planner = self._sharing(order, bucket), self._planner(order)
+        planner = self._planner(order)
         pages = compare(
             StateHolder(self._state, self._home),
             tuple(clients.values()),
@@ -222,7 +229,7 @@ class Walk:
         """Those that are meant, by name: ours, and those of which the sites tell."""
         named = {name for name in order.buckets if not is_pattern(name)}
         known = await self._known() - SYSTEM
-        meant = {name for name in known if _any(name, order.buckets)} | named
+        meant = {name for name in known if matches(name, order.buckets)} | named
         everything = {SHARED} if ALL in order.buckets and not order.prefix else set()
         return sorted((meant - {OWN}) | everything)
 
@@ -252,11 +259,6 @@ async def _there(site: SiteClient, bucket: str, key: str) -> Listed | None:
     return listed(Row(bucket, key, found.facts, deleted=found.deleted))
 
 
-def is_pattern(name: str) -> bool:
-    """Whether it can mean several names."""
-    return not PATTERN.isdisjoint(name)
-
-
 async def _has_any(sites: Mapping[str, SiteClient], bucket: str) -> bool:
     """Whether a site tells of the bucket; one that does not answer may."""
     for site in sites.values():
@@ -277,8 +279,4 @@ def _require_known(pattern: str, names: set[str]) -> None:
 
 def _means(order: Order, site: Site, now: int) -> bool:
     """A paused site is only meant where it is named."""
-    return site.name in order.sites or (site.takes(now) and _any(site.name, order.sites))
-
-
-def _any(name: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
+    return site.name in order.sites or (site.takes(now) and matches(site.name, order.sites))

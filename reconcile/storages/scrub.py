@@ -5,7 +5,6 @@ Rows are never removed, and bytes that no gateway of ours wrote never are.
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
-from fnmatch import fnmatchcase
 from typing import Final
 
 from msgspec import Struct, to_builtins
@@ -19,6 +18,7 @@ from backends.state.protocol import StateStore
 from backends.state.transfer import every_bucket
 from backends.storage.protocol import ObjectStore
 from reconcile.comparison.counting import objects_in
+from reconcile.jobs.patterns import is_pattern, matches
 from reconcile.jobs.work import Checkpoint, Finding, Job, Outcome, Step, checkpoint_of, order_of
 from reconcile.storages.comparing import Difference, Ground, differences, page_at
 from reconcile.storages.proving import Prove, proved
@@ -45,7 +45,7 @@ class ScrubOrder(Struct, frozen=True, forbid_unknown_fields=True):
         """Whether that bucket is to be looked at."""
         if bucket in SYSTEM:
             return False
-        return not self.buckets or any(fnmatchcase(bucket, name) for name in self.buckets)
+        return not self.buckets or matches(bucket, self.buckets)
 
 
 class ScrubCheckpoint(Struct, frozen=True, omit_defaults=True):
@@ -98,7 +98,7 @@ class Scrub:
 
     async def check(self, job: Job) -> None:
         order = order_of(job, ScrubOrder)
-        named = [name for name in order.buckets if not set("*?[") & set(name)]
+        named = [name for name in order.buckets if not is_pattern(name)]
         for name in named:
             if name in SYSTEM:
                 raise Refused(f"{name} is the system's own: name other buckets")

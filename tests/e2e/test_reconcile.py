@@ -294,7 +294,9 @@ def test_a_drill_tells_what_would_be_lost_and_touches_nothing(trio: Group, bucke
     with apart(trio):
         filled(west, bucket, ["only-west"], b"12345")
         filled(west, bucket, ["older"], b"newer")
+        kept_by_a_rule = told(east.server, "dr", "drill", "--without", "west", "--bucket", bucket)
 
+    assert "without west, 1 objects (5 bytes) would be lost" in kept_by_a_rule
     before = [member.content(bucket) for member in trio]
     told_of = told(east.server, "dr", "drill", "--without", "west", "--bucket", bucket)
 
@@ -322,6 +324,41 @@ def test_an_empty_site_is_refilled_while_it_serves(tmp_path: Path) -> None:
 
         assert done.code == 0, done
         assert group.alike("photos")
+
+
+def test_a_site_that_lost_its_storage_takes_writes_and_gets_back_what_it_had(
+    tmp_path: Path,
+) -> None:
+    keys = [f"{number}" for number in range(20)]
+    with sites(tmp_path, ["east", "west"]) as group:
+        east, west = group
+        with s3_client(east.server) as s3:
+            s3.create_bucket(Bucket="photos")
+        filled(east, "photos", keys, b"content")
+        group.until_alike("photos")
+        written = time.monotonic()
+        west.server.stop()
+        shutil.rmtree(west.server.data / "storage")
+        west.server.start()
+        with s3_client(west.server) as s3:
+            until(lambda: puts(s3, "photos", "new", b"written"), "a write", SECONDS)
+        until(lambda: time.monotonic() > written + YOUNG, "what was there to be old", SECONDS)
+        until(lambda: ccs("scrub", *at(west.server)).code == 0, "all to be there", SECONDS)
+        east.server.kill()
+
+        with s3_client(west.server) as s3:
+            assert {reads(s3, "photos", key) for key in keys} == {b"content"}
+            assert reads(s3, "photos", "new") == b"written"
+
+
+def puts(s3: S3Client, bucket: str, key: str, body: bytes) -> bool:
+    try:
+        s3.put_object(Bucket=bucket, Key=key, Body=body)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 503:
+            raise
+        return False
+    return True
 
 
 def reads(s3: S3Client, bucket: str, key: str) -> bytes | None:
