@@ -213,7 +213,7 @@ def watch(
     if sites:
         metrics.watch(SiteGauges(sites.replicator.counters))
     if jobs:
-        metrics.watch(JobGauges(lambda: jobs.runner.running))
+        metrics.watch(JobGauges(lambda: jobs.runner.active))
 
 
 async def serving(

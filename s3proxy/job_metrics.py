@@ -1,15 +1,15 @@
-"""How the jobs that this process runs stand, for the metrics."""
+"""How the jobs of this site stand, for the metrics."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from reconcile.jobs.ledger import Known
 from reconcile.jobs.progress import Progress
 
 LABELS: Final = ("job", "kind", "phase")
-Running = Callable[[], Mapping[str, tuple[str, Progress]]]
 
 GAUGES: Final[Mapping[str, tuple[str, Callable[[Progress], float | None]]]] = {
     "ccs_job_objects_done": ("Objects done in this phase.", lambda one: one.done),
@@ -22,26 +22,27 @@ GAUGES: Final[Mapping[str, tuple[str, Callable[[Progress], float | None]]]] = {
 
 
 class JobGauges(Collector):
-    """Asks the runner of this process."""
+    """Asks for the jobs that are active; every process tells of all of them."""
 
-    def __init__(self, running: Running) -> None:
-        self._running = running
+    def __init__(self, active: Callable[[], Sequence[Known]]) -> None:
+        self._active = active
 
     def collect(self) -> Iterator[Metric]:
-        running = self._running()
+        active = self._active()
         for name, (told, value) in GAUGES.items():
             family = GaugeMetricFamily(name, told, labels=LABELS)
-            for job, (kind, progress) in running.items():
+            for job, progress in active:
                 amount = value(progress)
                 if amount is not None:
-                    family.add_metric([job, kind, progress.phase], amount)
+                    family.add_metric([job.id, job.kind, progress.phase], amount)
             yield family
-        yield self._findings(running)
+        yield _findings(active)
 
-    def _findings(self, running: Mapping[str, tuple[str, Progress]]) -> Metric:
-        labels = ("job", "kind", "class")
-        family = GaugeMetricFamily("ccs_job_findings", "Lines of its report.", labels=labels)
-        for job, (kind, progress) in running.items():
-            for name, count in progress.findings.items():
-                family.add_metric([job, kind, name], count)
-        return family
+
+def _findings(active: Sequence[Known]) -> Metric:
+    labels = ("job", "kind", "class")
+    family = GaugeMetricFamily("ccs_job_findings", "Lines of its report.", labels=labels)
+    for job, progress in active:
+        for name, count in progress.findings.items():
+            family.add_metric([job.id, job.kind, name], count)
+    return family

@@ -31,6 +31,7 @@ from s3proxy.gateway.relocations import Relocations
 from s3proxy.gateway.writes import Writes
 from s3proxy.reconcile_config import HOUR, MINUTE
 from s3proxy.s3.proofs import WholeProof
+from s3proxy.sites_config import ALONE
 from s3proxy.storages import Storages
 
 SECOND = 1000
@@ -69,7 +70,8 @@ async def reconciling_of(
         *works_between(settings, state, sites, standings),
     ]
     works = {work.kind: work for work in kinds}
-    ledger = Ledger(own, works)
+    absent = {} if sites else dict.fromkeys((Reconciliation.kind, Drill.kind), ALONE)
+    ledger = Ledger(own, works, absent)
     return Reconciling(
         ledger,
         Runner(state, ledger, works),

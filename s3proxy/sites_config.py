@@ -9,6 +9,7 @@ from s3proxy.section import Certified
 
 MIB = 1024 * 1024
 LEAST_SECRET = 32
+ALONE = "this site knows no others: set sites.secret, the same at every site, and restart"
 
 
 class Sites(Certified):

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
@@ -31,11 +32,20 @@ class Known(NamedTuple):
 
 
 class Ledger:
-    """What was ordered, and how it goes. `works` are the kinds of work there are, by name."""
+    """What was ordered, and how it goes.
 
-    def __init__(self, own: Documents, works: Mapping[str, Work]) -> None:
+    `works` are the kinds of work there are, by name; of those that are `absent` it says why.
+    """
+
+    def __init__(
+        self,
+        own: Documents,
+        works: Mapping[str, Work],
+        absent: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._own = own
         self._works = works
+        self._absent = absent
 
     async def start(
         self,
@@ -150,11 +160,13 @@ class Ledger:
                 await self._drop(known)
 
     def _work_of(self, job: Job) -> Work:
-        try:
-            return self._works[job.kind]
-        except KeyError as error:
-            kinds = ", ".join(sorted(self._works))
-            raise Refused(f"there is no kind of job {job.kind}: there are {kinds}") from error
+        work = self._works.get(job.kind)
+        if work:
+            return work
+        kinds = ", ".join(sorted(self._works))
+        raise Refused(
+            self._absent.get(job.kind, f"there is no kind of job {job.kind}: there are {kinds}")
+        )
 
 
 def new_id(kind: str, now: int) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -13,7 +13,7 @@ from backends.clock import milliseconds
 from backends.errors import BackendError, NotFound, Unavailable
 from backends.state.holding import HeldElsewhere, holding
 from backends.state.protocol import StateStore
-from reconcile.jobs.ledger import Ledger
+from reconcile.jobs.ledger import Known, Ledger
 from reconcile.jobs.progress import Progress, with_step
 from reconcile.jobs.work import Job, Standing, Step, Wanted, Work
 
@@ -47,15 +47,7 @@ class Runner:
         self._ledger = ledger
         self._works = works
         self._running: dict[str, Progress] = {}
-        self._kinds: dict[str, str] = {}
-
-    @property
-    def running(self) -> Mapping[str, tuple[str, Progress]]:
-        """The kind and the progress of the jobs that this process runs, by name."""
-        known = self._running.items()
-        return {
-            name: (self._kinds[name], progress) for name, progress in known if name in self._kinds
-        }
+        self.active: Sequence[Known] = ()  # whichever process runs them, as of the last look
 
     async def run(self) -> None:
         """Carry on, until cancelled."""
@@ -68,23 +60,20 @@ class Runner:
                 await asyncio.sleep(LOOK_SECONDS)
 
     async def _look(self, group: asyncio.TaskGroup) -> None:
-        for name in await self._ledger.active():
-            if (
-                name not in self._running
-                and len(self._running) < AT_ONCE
-                and await self._is_due(name)
-            ):
+        found = [await self._known(name) for name in await self._ledger.active()]
+        self.active = [known for known in found if known]
+        for known in self.active:
+            name = known.job.id
+            if name not in self._running and len(self._running) < AT_ONCE and is_due(known):
                 self._running[name] = Progress()
                 group.create_task(self._take(name))
 
-    async def _is_due(self, name: str) -> bool:
-        """Whether there is something to do; a job that is only half written is not there yet."""
+    async def _known(self, name: str) -> Known | None:
+        """None where it is only half written, or gone by now."""
         try:
-            known = await self._ledger.find(name)
+            return await self._ledger.find(name)
         except NotFound:
-            return False
-        rests = known.job.wanted is Wanted.PAUSE and known.progress.standing is Standing.PAUSED
-        return not rests
+            return None
 
     async def _take(self, name: str) -> None:
         try:
@@ -96,14 +85,12 @@ class Runner:
             log.warning("a job will be taken again", job=name, error=str(error))
         finally:
             del self._running[name]
-            self._kinds.pop(name, None)
 
     async def _carry(self, name: str) -> None:
         job, progress = await self._ledger.find(name)
         if progress.standing.is_end:
             await self._ledger.save(name, progress)
             return
-        self._kinds[name] = job.kind
         now = milliseconds()
         begun = replace(progress, started=progress.started or now, ended=0, error="")
         await self._save(job, replace(begun, standing=Standing.RUNNING, updated=now))
@@ -171,6 +158,12 @@ class Runner:
     async def _save(self, job: Job, progress: Progress) -> None:
         self._running[job.id] = progress
         await self._ledger.save(job.id, progress)
+
+
+def is_due(known: Known) -> bool:
+    """Whether there is something to do; a job that is to pause, and does, rests."""
+    paused = known.progress.standing is Standing.PAUSED
+    return not (paused and known.job.wanted is Wanted.PAUSE)
 
 
 def seconds_for(job: Job, step: Step) -> float:

@@ -115,7 +115,7 @@ class Work(Protocol):
 
 def order_of(job: Job, kind: type[T]) -> T:
     """The order as such a value. Refused says which field is wrong."""
-    return _converted(job.order, kind, f"the order of a {job.kind} job")
+    return _converted(job.order, kind, f"the order of the job ({job.kind})")
 
 
 def checkpoint_of(checkpoint: Checkpoint, kind: type[T]) -> T:

@@ -6,9 +6,9 @@ of the job is left to the next one.
 
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
-from typing import Final
+from typing import Annotated, Final
 
-from msgspec import Struct, to_builtins
+from msgspec import Meta, Struct, to_builtins
 from msgspec.structs import replace
 
 from backends.bounded import bounded
@@ -46,7 +46,7 @@ class MirrorOrder(Struct, frozen=True, forbid_unknown_fields=True):
     storage_bucket: str = ""
     prefix: str = ""
     source: Source = Source.ANY
-    max_deletes: int = 1000
+    max_deletes: Annotated[int, Meta(ge=0)] = 1000
 
     @property
     def name(self) -> str:

@@ -6,9 +6,9 @@ from contextlib import aclosing
 from fnmatch import fnmatchcase
 from functools import partial
 from itertools import chain
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from backends.bounded import bounded
 from backends.clock import milliseconds
@@ -44,7 +44,7 @@ class Order(Struct, frozen=True, forbid_unknown_fields=True):
     prefix: str = ""
     sites: tuple[str, ...] = (ALL,)
     source: str = ""
-    max_deletes: int = 1000
+    max_deletes: Annotated[int, Meta(ge=0)] = 1000
 
     @property
     def is_everything(self) -> bool:

@@ -12,9 +12,9 @@ from reconcile.migration.migrations import Migrations
 from replication.expiry import ExpiryRules
 from replication.federation import Federation
 from s3proxy.admin.services import Services
+from s3proxy.sites_config import ALONE
 
 STATELESS: Final = "without a state nothing remembers what expires: set state.kind, and restart"
-ALONE: Final = "this site knows no others: set sites.secret, the same at every site, and restart"
 NO_STATE: Final = "a gateway without state keeps no jobs: set state.kind, and restart"
 
 

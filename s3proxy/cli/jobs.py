@@ -136,7 +136,9 @@ def at_rest(remote: Remote, job: Any) -> Any:
         task = progress.add_task(job["id"], total=None)
         while not _rests(job):
             time.sleep(LOOK_SECONDS)
-            job = remote.get("jobs", job["id"])
+            last, job = job, remote.get("jobs", job["id"])
+            if quiet and job["error"] not in {"", last["error"]}:
+                errors.print(f"{job['id']} waits: {plain(job['error'])}", markup=False)
             described = f"{escape(job['phase'] or job['standing'])} {cell(job['error'])}"
             progress.update(task, description=described, completed=job["done"], total=job["total"])
     return job

@@ -113,9 +113,11 @@ def list_jobs(
     kind: Annotated[str, typer.Option(help="Only that kind.")] = "",
 ) -> None:
     """List the jobs that are remembered, the newest first."""
-    table = Table("job", "kind", "created", "standing")
+    table = Table()
+    table.add_column("job", no_wrap=True)
+    table.add_column("standing")
     for job in remote.get("jobs", kind=kind)["jobs"]:
-        table.add_row(escape(job["id"]), job["kind"], job["created"], escape(in_words(job)))
+        table.add_row(escape(job["id"]), escape(in_words(job)))
     out.print(table)
 
 

@@ -81,7 +81,7 @@ async def test_a_job_that_has_ended_cannot_be_paused(api: Api) -> None:
     ("body", "status", "words"),
     [
         ({"kind": "other"}, 409, "there is no kind of job other"),
-        ({"kind": "reconcile"}, 409, "there is no kind of job reconcile"),
+        ({"kind": "reconcile"}, 409, "set sites.secret"),
         ({"kind": "scrub", "order": {"bucket": "x"}}, 409, "`bucket`"),
         ({"kind": "scrub", "objects_per_second": -1}, 422, "objects_per_second"),
         ({"kind": "adopt", "order": {"bucket": "nowhere"}}, 404, "nowhere"),

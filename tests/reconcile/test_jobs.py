@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from backends.errors import BackendError, Corrupt, NotFound, Refused, Unavailable
 from backends.state.protocol import StateStore
@@ -18,6 +19,7 @@ from reconcile.jobs.ledger import KEPT_OF_SCHEDULE, Ledger
 from reconcile.jobs.runner import Runner, seconds_for
 from reconcile.jobs.work import Checkpoint, Finding, Job, Outcome, Standing, Step, Wanted
 from replication.documents import OWN, Documents
+from s3proxy.job_metrics import JobGauges
 
 LAST: Final = 5
 
@@ -65,14 +67,13 @@ class Office:
     state: StateStore
     work: Counting
     ledger: Ledger
+    runners: list[Runner] = field(default_factory=list)
 
     @asynccontextmanager
     async def open(self, processes: int = 1) -> AsyncIterator[None]:
         works = {self.work.kind: self.work}
-        tasks = [
-            asyncio.create_task(Runner(self.state, self.ledger, works).run())
-            for _ in range(processes)
-        ]
+        self.runners = [Runner(self.state, self.ledger, works) for _ in range(processes)]
+        tasks = [asyncio.create_task(runner.run()) for runner in self.runners]
         try:
             yield
         finally:
@@ -145,6 +146,22 @@ async def test_of_several_processes_one_runs_a_job(office: Office) -> None:
         await office.until(job.id, Standing.DONE)
 
     assert (office.work.most, office.work.began) == (1, [0])
+
+
+async def test_every_process_tells_of_a_job_in_its_metrics(office: Office) -> None:
+    office.work.gate.clear()
+    job = await office.ledger.start("count", {})
+    async with office.open(processes=2), asyncio.timeout(20):
+        for runner in office.runners:
+            while done_in(runner, job.id) != LAST // 2:
+                await asyncio.sleep(0.01)
+
+
+def done_in(runner: Runner, job: str) -> float | None:
+    registry = CollectorRegistry()
+    registry.register(JobGauges(lambda: runner.active))
+    labels = {"job": job, "kind": "count", "phase": "count"}
+    return registry.get_sample_value("ccs_job_objects_done", labels)
 
 
 async def test_a_paused_job_goes_on_when_it_is_resumed(office: Office) -> None:
