@@ -106,6 +106,13 @@ async def failed(relay: Relay) -> None:
             await asyncio.sleep(0.01)
 
 
+async def rested(relay: Relay) -> None:
+    """Until the relay knows that nothing is left to do."""
+    async with asyncio.timeout(SECONDS):
+        while relay.figures.error or relay.figures.oldest is not None:
+            await asyncio.sleep(0.01)
+
+
 async def test_events_reach_the_broker_in_order_and_leave_the_outbox(
     state: SQLiteState, broker: Broker, wall: Wall
 ) -> None:
@@ -114,6 +121,7 @@ async def test_events_reach_the_broker_in_order_and_leave_the_outbox(
 
     async with running(relay):
         await drained(state)
+        await rested(relay)
 
     assert broker.keys == "abcabcabca"
     assert broker.pages == [4, 4, 2]
@@ -135,6 +143,7 @@ async def test_nothing_is_skipped_while_the_broker_is_away(
         await publish(state, "de")
         broker.error = None
         await drained(state)
+        await rested(relay)
 
     assert broker.keys == "abcde"
     assert (relay.figures.error, relay.figures.behind(NOON + 1000)) == ("", 0)
