@@ -197,8 +197,7 @@ class Writing:
                 raise Refused(f"{bucket}/{key}: too long for a body that does not say its length")
             connection = await self._client.connection()
             query = [("partNumber", str(number)), ("uploadId", upload)]
-            digest = await in_thread(md5, piece, usedforsecurity=False)
-            headers = {"content-md5": base64.b64encode(digest.digest()).decode()}
+            headers = {"content-md5": await in_thread(content_md5, [piece])}
             async with await connection.send(
                 "PUT", bucket, key, query=query, headers=headers, body=piece
             ) as answer:
@@ -233,6 +232,15 @@ class Writing:
         connection = await self._client.connection()
         async with await connection.send("DELETE", bucket, key):
             return
+
+
+def content_md5(held: list[bytes]) -> str:
+    """The header's value for the only bytes of the list, which is empty then.
+
+    The thread that computes it may keep its arguments a while longer than the bytes are needed.
+    """
+    digest = md5(held.pop(), usedforsecurity=False).digest()
+    return base64.b64encode(digest).decode()
 
 
 @contextmanager
