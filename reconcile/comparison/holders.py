@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from backends.errors import BucketNotFound
-from backends.model import KeyRange, RangeDigest
+from backends.model import KeyRange, RangeDigest, Row
 from backends.state.protocol import StateStore
-from replication.messages import RangePage
-from replication.ranges import digests_in, rows_in
+from replication.client import SiteClient
+from replication.messages import Listed, RangePage
+from replication.ranges import digests_in, listed, rows_in
 
 HERE: Final = ""  # no other site is called so
 
@@ -63,3 +64,11 @@ class StateHolder:
             return await self._state.split(bucket, within, every=every, limit=limit)
         except BucketNotFound:
             return []
+
+
+async def row_there(site: SiteClient, bucket: str, key: str) -> Listed | None:
+    """What a site has of one key. As SiteClient."""
+    found = await site.find(bucket, key)
+    if found.facts is None:
+        return None
+    return listed(Row(bucket, key, found.facts, deleted=found.deleted))

@@ -17,12 +17,11 @@ from msgspec.structs import replace
 from backends.bounded import bounded
 from backends.clock import milliseconds
 from backends.errors import BackendError, Busy
-from backends.model import Row
 from backends.state.holding import HeldElsewhere, holding
 from backends.state.protocol import StateStore
 from backends.state.transfer import every_bucket
 from reconcile.comparison.compare import Difference, compare, kind_of
-from reconcile.comparison.holders import HERE, StateHolder
+from reconcile.comparison.holders import HERE, StateHolder, row_there
 from reconcile.comparison.recursion import Compared
 from replication.client import Link, SiteClient
 from replication.confirmed import confirm
@@ -182,6 +181,5 @@ class Verifications:
     async def _remains(self, client: SiteClient, difference: Difference) -> bool:
         bucket, key = difference.bucket, difference.key
         row = await self._state.newest(bucket, key)
-        found = await client.find(bucket, key)
-        there = Row(bucket, key, found.facts, deleted=found.deleted) if found.facts else None
-        return kind_of(listed(row) if row else None, listed(there) if there else None) is not None
+        there = await row_there(client, bucket, key)
+        return kind_of(listed(row) if row else None, there) is not None

@@ -22,7 +22,7 @@ from reconcile.migration.records import place_in
 from reconcile.mirror.exchange import Exchange, Exchanged, Intake
 from reconcile.mirror.sides import Change, Sides, changes_in, pages
 from reconcile.mirror.verdicts import REASONS, Source
-from reconcile.sites.plan import Action
+from reconcile.sites.plan import Action, require_few_deletes
 from reconcile.sites.reconciliation import REMAINS, Phase
 from reconcile.storages.comparing import Page
 from reconcile.storages.proving import Prove
@@ -226,12 +226,7 @@ class _Pass:
         return replace(line, result=one.result, detail=one.detail or line.detail)
 
     def _require_few_deletes(self) -> None:
-        """Refused where more would be deleted than the order allows."""
-        if self.place.deletes > self._order.max_deletes:
-            raise Refused(
-                f"{self.place.deletes} objects would be deleted, {self._order.max_deletes} may be:"
-                " look at the report of a dry run, then raise max_deletes"
-            )
+        require_few_deletes(self.place.deletes, self._order.max_deletes)
 
     async def _make_bucket(self) -> None:
         """See that there is a bucket to compare with. BucketNotFound where that is the source."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from backends.errors import Refused
 from backends.model import Version
 from reconcile.comparison.compare import Kind, kind_of
 from reconcile.jobs.work import Finding
@@ -102,6 +103,15 @@ class Planner(NamedTuple):
         if kind in CONFLICTS:
             return Action.REWRITE
         return Action.DELETE if best.deleted else Action.COPY
+
+
+def require_few_deletes(deletes: int, most: int) -> None:
+    """Return if so many objects may be deleted. Refused."""
+    if deletes > most:
+        raise Refused(
+            f"{deletes} objects would be deleted, {most} may be: look at the report of a dry run,"
+            " then raise max_deletes"
+        )
 
 
 def version_of(row: Listed) -> Version:

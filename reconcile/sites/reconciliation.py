@@ -17,7 +17,7 @@ from backends.errors import Refused
 from reconcile.comparison.standing import Standings
 from reconcile.jobs.work import Checkpoint, Finding, Job, Outcome, Step, checkpoint_of, order_of
 from reconcile.sites.apply import Applied, Applier, Result
-from reconcile.sites.plan import Action, Change, finding_of
+from reconcile.sites.plan import Action, Change, finding_of, require_few_deletes
 from reconcile.sites.walk import Order, Walk, Walked
 
 SETTLED: Final = 2_000
@@ -207,12 +207,7 @@ class _Pass:
             )
 
     def _require_few_deletes(self) -> None:
-        """Refused where more would be deleted than the order allows."""
-        if self.place.deletes > self._order.max_deletes:
-            raise Refused(
-                f"{self.place.deletes} objects would be deleted, {self._order.max_deletes} may be:"
-                " look at the report of a dry run, then raise max_deletes"
-            )
+        require_few_deletes(self.place.deletes, self._order.max_deletes)
 
     def _told(self, done: int, lines: Sequence[Finding] = (), moved: int = 0) -> Step:
         place = self.place

@@ -13,13 +13,12 @@ from msgspec import Meta, Struct
 from backends.bounded import bounded
 from backends.clock import milliseconds
 from backends.errors import BackendError, BucketNotFound, NotFound, Refused
-from backends.model import Row
 from backends.ranges import range_of
 from backends.state.protocol import StateStore
 from backends.state.transfer import every_bucket
 from reconcile.comparison.compare import compare
 from reconcile.comparison.counting import objects_in
-from reconcile.comparison.holders import StateHolder
+from reconcile.comparison.holders import StateHolder, row_there
 from reconcile.jobs.patterns import is_pattern, matches
 from reconcile.sites.plan import Change, Planner, Wants
 from replication.client import Link, SiteClient
@@ -173,7 +172,7 @@ class Walk:
     ) -> Sequence[Change]:
         """What is to be done about a key now."""
         bucket, key, clients = walked.bucket, changes[0].key, self.sites(order)
-        held = {name: await _there(clients[name], bucket, key) for name in walked.sites}
+        held = {name: await row_there(clients[name], bucket, key) for name in walked.sites}
         held[self._home] = await self._here(bucket, key)
         return self._planner(order).changes(key, held, self._wants(bucket))
 
@@ -252,18 +251,11 @@ def _everywhere(_: str) -> Wants:
     return lambda _key, _site, _deleted: True
 
 
-async def _there(site: SiteClient, bucket: str, key: str) -> Listed | None:
-    found = await site.find(bucket, key)
-    if found.facts is None:
-        return None
-    return listed(Row(bucket, key, found.facts, deleted=found.deleted))
-
-
 async def _has_any(sites: Mapping[str, SiteClient], bucket: str) -> bool:
     """Whether a site tells of the bucket; one that does not answer may."""
     for site in sites.values():
         try:
-            if await _there(site, SHARED, BUCKETS + bucket):
+            if await row_there(site, SHARED, BUCKETS + bucket):
                 return True
         except BackendError:
             return True
